@@ -1,0 +1,144 @@
+-- The context: who acts in which tenant, and the proof that the platform said so. Every policy asks app.tenant_id().
+-- Runs in every placement before the tenant migrations (their defaults use it) and again at each rollout.
+-- Locks: none on tenant tables. Undo: the schema goes with the placement.
+--
+-- Three settings travel with each transaction, transaction-local: app.tenant_id (claimed), app.proof, app.operation.
+-- A setting alone would not survive SQL injection, so the claim counts only with its proof
+--     v1.<key id>.<user>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
+--     mac = HMAC-SHA256(key, 'v1.<key id>.<user>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
+-- The key is the placement's own, so that the owner of a customer's server can forge nothing anywhere else.
+
+create schema if not exists app authorization :"keeper";
+
+set local role :"keeper";
+
+comment on schema app is 'The signed tenant context: keys, gates and app.tenant_id(). Nothing else lives here.';
+revoke all on schema app from public;
+grant usage on schema app to :"owner", :"tenant_login";
+
+create table if not exists app.keys (
+  id int primary key,
+  inner_block bytea not null check (length(inner_block) = 64),
+  outer_block bytea not null check (length(outer_block) = 64),
+  created_at timestamptz not null default now(),
+  retired_at timestamptz
+);
+comment on table app.keys is 'Keys that sign tenant contexts of this placement, as the two padded HMAC blocks';
+comment on column app.keys.id is 'Key id, as named in the proof; two may be live at once while keys rotate';
+comment on column app.keys.inner_block is 'Key xor 0x36, 64 bytes (RFC 2104)';
+comment on column app.keys.outer_block is 'Key xor 0x5c, 64 bytes (RFC 2104)';
+comment on column app.keys.created_at is 'When the key was installed';
+comment on column app.keys.retired_at is 'When the key stopped being accepted; null while it is live';
+
+create table if not exists app.gates (
+  tenant_id uuid primary key,
+  open boolean not null,
+  reason text,
+  changed_at timestamptz not null default now()
+);
+comment on table app.gates is 'One row a tenant: a closed gate shuts it out at its next statement, in every process';
+comment on column app.gates.tenant_id is 'The tenant';
+comment on column app.gates.open is 'Whether the tenant may be entered';
+comment on column app.gates.reason is 'Why it was closed, for operators';
+comment on column app.gates.changed_at is 'When it was last opened or closed';
+
+create table if not exists app.migrations (
+  name text primary key,
+  sha256 text not null,
+  applied_at timestamptz not null default now()
+);
+comment on table app.migrations is 'Tenant migrations applied here, with the hash that each file had';
+comment on column app.migrations.name is 'File name';
+comment on column app.migrations.sha256 is 'SHA-256 of the file when it was applied: an edited file stops the next rollout';
+comment on column app.migrations.applied_at is 'When it was applied';
+
+revoke all on app.keys, app.gates, app.migrations from public, :"owner", :"tenant_login";
+grant select, insert on app.migrations to :"owner";
+
+-- Returns the tenant of this transaction, or null when none was entered. Raises 42501, always with the same words, when
+-- the claim does not stand; BH001 when the tenant's gate is closed. STABLE, never IMMUTABLE: a cached plan would leak.
+create or replace function app.tenant_id() returns uuid
+language plpgsql stable security definer parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  claim text := current_setting('app.tenant_id', true);
+  proof text := current_setting('app.proof', true);
+  part text[];
+  k record;
+  mac bytea;
+  gate boolean;
+begin
+  if claim is null or claim = '' then
+    return null;
+  end if;
+  if proof is null or length(proof) > 200 or proof !~ '^v1\.[0-9]{1,9}\.[0-9a-f-]{1,36}\.[0-9]{1,10}\.[0-9]{1,11}\.[0-9a-f]{64}$' then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  part := string_to_array(proof, '.');
+  select inner_block, outer_block into k from app.keys where id = part[2]::int and retired_at is null;
+  if not found then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  mac := sha256(k.outer_block || sha256(k.inner_block || convert_to(left(proof, -64) || claim, 'UTF8')));
+  -- Blinded comparison: what is compared byte by byte is a hash that the caller cannot steer.
+  if sha256(k.outer_block || mac) <> sha256(k.outer_block || decode(part[6], 'hex'))
+    or part[5]::bigint not between extract(epoch from clock_timestamp())::bigint
+                               and extract(epoch from clock_timestamp())::bigint + 60
+    or (part[4] <> '0' and part[4]::bigint <> pg_backend_pid()) then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  select open into gate from app.gates where tenant_id = claim::uuid;
+  if gate is not true then
+    raise exception using errcode = 'BH001', message = 'tenant is closed';
+  end if;
+  return claim::uuid;
+end
+$$;
+comment on function app.tenant_id() is 'The tenant of this transaction, proven; null when none was entered';
+revoke all on function app.tenant_id() from public;
+grant execute on function app.tenant_id() to :"owner", :"tenant_login";
+
+-- UUID version 7 (RFC 9562, 5.7). PostgreSQL has its own only from 18 on.
+create or replace function app.uuid_v7() returns uuid
+language sql volatile parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select encode(
+    set_bit(set_bit(
+      overlay(uuid_send(gen_random_uuid())
+        placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
+      52, 1), 53, 1), 'hex')::uuid
+$$;
+comment on function app.uuid_v7() is 'A new UUID of version 7: keys that grow with time';
+revoke all on function app.uuid_v7() from public;
+grant execute on function app.uuid_v7() to :"owner", :"tenant_login";
+
+-- Makes a table the tenants' own: rights are forced on the owner too, new rows belong to the entered tenant, and the
+-- guard is RESTRICTIVE, so that no permissive policy added later can open it. Called once per table in 30_tenant.sql.
+create or replace procedure app.isolate(target regclass)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  old record;
+begin
+  execute format('alter table %s enable row level security', target);
+  execute format('alter table %s force row level security', target);
+  execute format('alter table %s alter column tenant_id set not null', target);
+  -- The default is only the claim: the guard's WITH CHECK is what proves it, once per statement and not once per row.
+  execute format('alter table %s alter column tenant_id set default nullif(current_setting(''app.tenant_id'', true), '''')::uuid', target);
+  for old in select polname from pg_policy where polrelid = target loop
+    execute format('drop policy %I on %s', old.polname, target);
+  end loop;
+  execute format('create policy tenant_guard on %s as restrictive for all to public
+    using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()))', target);
+  execute format('create policy tenant_rows on %s as permissive for all to public using (true) with check (true)', target);
+  execute format('comment on column %s.tenant_id is %L', target, 'The tenant whose row this is; set by the database');
+end
+$$;
+comment on procedure app.isolate(regclass) is 'Makes a table tenant-only: FORCE RLS, default tenant_id, restrictive guard';
+revoke all on procedure app.isolate(regclass) from public;
+grant execute on procedure app.isolate(regclass) to :"owner";
+
+reset role;

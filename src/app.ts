@@ -1,0 +1,65 @@
+// The table of contents of the HTTP side: which routes there are and who may call them. No logic lives here.
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { AppError } from "./errors.ts";
+import { requestId } from "./http/call.ts";
+import { serveDocs } from "./http/docs.ts";
+import { mount } from "./http/mount.ts";
+import { problem } from "./http/problem.ts";
+import * as applications from "./platform/applications/routes.ts";
+import * as events from "./platform/events/routes.ts";
+import * as health from "./platform/health/routes.ts";
+import * as operators from "./platform/operators/routes.ts";
+import * as tenants from "./platform/tenants/routes.ts";
+import type { Hosts } from "./tenancy/locate.ts";
+import type { Services } from "./tenancy/services.ts";
+import * as auth from "./tenant/auth/routes.ts";
+import * as buildings from "./tenant/buildings/routes.ts";
+import * as invoices from "./tenant/invoices/routes.ts";
+import * as jobs from "./tenant/jobs/routes.ts";
+import * as members from "./tenant/members/routes.ts";
+import * as meters from "./tenant/meters/routes.ts";
+import * as properties from "./tenant/properties/routes.ts";
+import * as readings from "./tenant/readings/routes.ts";
+import * as renters from "./tenant/renters/routes.ts";
+import * as reports from "./tenant/reports/routes.ts";
+import * as tariffs from "./tenant/tariffs/routes.ts";
+
+/** The version in the API document. */
+export const VERSION = "0.1.0";
+
+/** Builds the app. `hosts` says which hosts are the platform's own. */
+export function createApp(services: Services, hosts: Hosts): OpenAPIHono {
+  const app = new OpenAPIHono();
+  const at = { app, services, hosts };
+
+  mount(at, "open", health.routes);
+  mount(at, "open", applications.openRoutes);
+  mount(at, "open", operators.openRoutes);
+
+  mount(at, "platformStaff", applications.staffRoutes);
+  mount(at, "platformStaff", tenants.routes);
+  mount(at, "platformStaff", events.routes);
+  mount(at, "platformStaff", operators.staffRoutes);
+
+  mount(at, "tenantOpen", auth.openRoutes);
+
+  mount(at, "tenantMember", auth.routes);
+  mount(at, "tenantMember", members.routes);
+  mount(at, "tenantMember", jobs.routes);
+  mount(at, "tenantMember", buildings.routes);
+  mount(at, "tenantMember", properties.routes);
+  mount(at, "tenantMember", renters.routes);
+  mount(at, "tenantMember", meters.routes);
+  mount(at, "tenantMember", readings.routes);
+  mount(at, "tenantMember", tariffs.routes);
+  mount(at, "tenantMember", invoices.routes);
+  mount(at, "tenantMember", reports.routes);
+
+  serveDocs(app, services.publicUrl, VERSION);
+  app.notFound((c) => problem(new AppError("not_found", "There is no such route"), requestId(c.req.raw)));
+  app.onError((error, c) => {
+    services.log.error("A request failed outside its route", { reason: String(error) });
+    return problem(error, requestId(c.req.raw));
+  });
+  return app;
+}

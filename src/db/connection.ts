@@ -1,0 +1,130 @@
+// One physical connection: a wire, and a stock driver client of its own that is never told to reconnect or to pipeline.
+// It is leased to one scope at a time.
+import postgres from "postgres";
+import { AppError } from "../errors.ts";
+import { driverTypes } from "./parsers.ts";
+import type { Rows, Statement } from "./sql.ts";
+import { Wire } from "./wire.ts";
+import { type ConnectOptions, openSession, type Target } from "./wire_connect.ts";
+import type { ContextStatement } from "./wire_messages.ts";
+
+/** Who acts where: a statement that is sent before the others of an operation, in the same transaction. */
+export interface Context {
+  statement: ContextStatement;
+  /** The statement's values for one operation on the backend with this process id (0 if unknown). */
+  values(pid: number): string[];
+}
+
+export interface ConnectionOptions extends ConnectOptions {
+  counters?: { roundTrips: number };
+  onNotice?: (notice: postgres.Notice) => void;
+}
+
+/** After so many different statements a connection is replaced, since each is kept in the server's memory. */
+const MAX_PREPARED = 1_000;
+
+const COMMIT: Statement = { text: "commit", values: [] };
+const ROLLBACK: Statement = { text: "rollback", values: [] };
+
+export class Connection {
+  /** Which schema the prepared statements were made for; counted by the pool. */
+  generation = 0;
+  /** When it became idle, in the milliseconds of `performance.now()`. */
+  idleSince = 0;
+  readonly #driver: postgres.Sql;
+
+  constructor(readonly wire: Wire, onNotice: (notice: postgres.Notice) => void = () => {}) {
+    this.#driver = postgres(driverOptions(wire, { onnotice: onNotice, types: driverTypes() }));
+  }
+
+  /** @throws AppError `database_unavailable` */
+  static async open(target: Target, options: ConnectionOptions): Promise<Connection> {
+    const session = await openSession(target, options);
+    return new Connection(new Wire(target, session, { scoped: true, counters: options.counters }), options.onNotice);
+  }
+
+  get reusable(): boolean {
+    return this.wire.reusable && this.wire.prepared <= MAX_PREPARED;
+  }
+
+  /**
+   * Sends a statement with the context before it: alone in its transaction, or with `begin` as the first of several.
+   * @throws PostgresError as the server gave it; AppError when the connection broke.
+   */
+  enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
+    const bytes = context.statement.bind(context.values(this.wire.pid));
+    this.wire.enter({ statement: context.statement, bytes }, begin);
+    return this.#execute(statement);
+  }
+
+  /** Sends a further statement of the transaction. */
+  within<T>(statement: Statement): Promise<Rows<T>> {
+    if (this.wire.transaction === "none" && !this.wire.down) {
+      return Promise.reject(new AppError("internal", "The transaction was ended by a statement inside the scope"));
+    }
+    this.wire.within();
+    return this.#execute(statement);
+  }
+
+  async commit(): Promise<void> {
+    if (this.wire.transaction === "failed") throw new AppError("internal", "The transaction has failed");
+    await this.within(COMMIT);
+  }
+
+  /** Ends an open transaction; where that is not possible the connection is cut, which does the same. */
+  async rollback(): Promise<void> {
+    if (this.wire.down || this.wire.stale) return;
+    if (!this.wire.answered) return this.wire.abort(new AppError("database_unavailable", "A statement was abandoned"));
+    if (this.wire.transaction === "none") return;
+    await this.within(ROLLBACK).catch(() => this.wire.destroy());
+  }
+
+  async #execute<T>(statement: Statement): Promise<Rows<T>> {
+    if (this.wire.down) throw this.wire.down;
+    try {
+      const options = { prepare: true, simple: false }; // `simple` is missing in the driver's types
+      const result = await this.#driver.unsafe(statement.text, statement.values as string[], options);
+      const rows = result.slice(); // without the driver's extras, such as the backend's secret
+      return Object.defineProperty(rows, "count", { value: result.count ?? 0 }) as unknown as Rows<T>;
+    } catch (error) {
+      throw this.#understood(error);
+    }
+  }
+
+  #understood(error: unknown): unknown {
+    if (error instanceof postgres.PostgresError && error.code !== "08006") return error;
+    if (error instanceof AppError) return error;
+    const reason = this.wire.down ?? new AppError("internal", "The driver failed", { cause: error });
+    this.wire.abort(reason);
+    return reason;
+  }
+}
+
+/** How every driver client is made: one connection, over the wire, nothing read from elsewhere. */
+export function driverOptions(wire: Wire, more: Record<string, unknown>): postgres.Options<Record<string, never>> {
+  let used = false;
+  const options = {
+    host: wire.target.host,
+    port: wire.target.port,
+    user: wire.target.user,
+    database: wire.target.database,
+    pass: "-", // the wire has logged in
+    max: 1,
+    max_pipeline: 0,
+    fetch_types: false,
+    ssl: false,
+    idle_timeout: null,
+    max_lifetime: null,
+    connect_timeout: null,
+    keep_alive: null,
+    prepare: true,
+    debug: false,
+    ...more,
+    socket: () => {
+      if (used) throw wire.down ?? new AppError("internal", "A connection is opened once");
+      used = true;
+      return wire;
+    },
+  };
+  return options as unknown as postgres.Options<Record<string, never>>;
+}

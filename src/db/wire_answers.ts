@@ -1,0 +1,160 @@
+// What comes back from the server, on its way to the driver: answers to the statements that the wire put in front are
+// taken out, limits are kept, and what a scope must not see (COPY, messages nobody asked for) is refused.
+import { Buffer } from "node:buffer";
+import {
+  BACK,
+  type ContextStatement,
+  cstring,
+  message,
+  readError,
+  readyForQuery,
+  type ServerError,
+} from "./wire_messages.ts";
+
+/** The largest message that is taken from a server. */
+export const MAX_MESSAGE = 64 * 1024 * 1024;
+/** The largest one that has to be held in memory whole before it is passed on (all but rows). */
+const MAX_HELD = 1024 * 1024;
+
+/** Resets the driver's row counter, which an error in mid-result leaves standing (postgres.js issue 1181). */
+const RESET_ROWS = message(BACK.complete, cstring("SELECT 0"));
+
+/** Error routines after which the driver would send the statement again by itself, without a context. */
+const DRIVER_RETRIES = ["FetchPreparedStatement", "RevalidateCachedQuery", "transformAssignedExpr"];
+
+const COPY = [BACK.copyIn, BACK.copyOut, BACK.copyBoth];
+const UNASKED = [BACK.notice, BACK.notification, BACK.parameter];
+const ANSWERS = [..."12CDEINSAZTtns3"].map((letter) => letter.charCodeAt(0));
+
+/** Who is told what was seen. */
+export interface Listener {
+  forward(bytes: Buffer): void;
+  ready(status: number): void;
+  failed(error: ServerError, staleReason: boolean): void;
+  /** The server did what it must not; nothing more is read. */
+  refuse(sentence: string): void;
+  /** True while an answer is expected. */
+  expecting(): boolean;
+}
+
+export class Answers {
+  /** Statements that this connection has parsed. */
+  readonly known = new Set<string>();
+  /** Bytes received since the last `startLease()`. */
+  #received = 0;
+  #byteLimit = Infinity;
+  #carried: Buffer | null = null;
+  #restOfRow = 0;
+  #rowsSeen = false;
+  #swallow = 0;
+  #parsing: string[] = [];
+  #stopped = false;
+
+  /** With `scoped`, COPY and everything unusual is refused. */
+  constructor(readonly listener: Listener, readonly scoped: boolean) {}
+
+  startLease(byteLimit: number): void {
+    this.#received = 0;
+    this.#byteLimit = byteLimit;
+  }
+
+  /** The answers to these statements come first and are not the driver's. */
+  swallow(statements: readonly ContextStatement[]): void {
+    this.#swallow = statements.length;
+    this.#parsing = statements.filter((one) => !this.known.has(one.name)).map((one) => one.name);
+  }
+
+  /** What makes the driver's view whole again when the connection is cut while it waits for an answer. */
+  farewell(status: number): Buffer {
+    return Buffer.concat([Buffer.alloc(this.#restOfRow), RESET_ROWS, readyForQuery(status)]);
+  }
+
+  feed(chunk: Buffer): void {
+    this.#received += chunk.length;
+    if (this.#received > this.#byteLimit) return this.#refuse(`The server sent more than ${this.#byteLimit} bytes`);
+    const bytes = this.#carried ? Buffer.concat([this.#carried, chunk]) : chunk;
+    this.#carried = null;
+    let at = Math.min(this.#restOfRow, bytes.length);
+    this.#restOfRow -= at;
+    let kept = 0; // start of what is to be forwarded
+    while (bytes.length - at >= 5) {
+      const end = this.#end(bytes, at);
+      if (this.#stopped) return;
+      if (end < 0) break;
+      const swallowed = this.#swallow > 0 && !UNASKED.includes(bytes[at]) && bytes[at] !== BACK.error;
+      const resets = bytes[at] === BACK.error && this.#rowsSeen;
+      if (swallowed || resets) {
+        this.#forward(bytes, kept, at);
+        kept = swallowed ? end : at;
+      }
+      if (resets) this.listener.forward(RESET_ROWS);
+      if (swallowed) this.#swallowOne(bytes[at]);
+      else this.#take(bytes, at, end);
+      if (this.#stopped) return;
+      at = end;
+    }
+    this.#forward(bytes, kept, at);
+    if (at < bytes.length) this.#carried = bytes.subarray(at);
+  }
+
+  /** Where the message at `at` ends; -1 if it must be waited for; rows are passed on in parts. */
+  #end(bytes: Buffer, at: number): number {
+    const type = bytes[at];
+    const length = bytes.readUInt32BE(at + 1);
+    const isRow = (type === BACK.row || type === BACK.copyData) && this.#swallow === 0;
+    if (length < 4 || length > (isRow ? MAX_MESSAGE : MAX_HELD)) {
+      this.#refuse("The server sent an oversized message");
+      return -1;
+    }
+    const end = at + 1 + length;
+    if (end <= bytes.length) return end;
+    if (!isRow) return -1;
+    this.#restOfRow = end - bytes.length;
+    return bytes.length;
+  }
+
+  #swallowOne(type: number): void {
+    if (type === BACK.complete) this.#swallow--;
+    else if (type === BACK.parsed) this.known.add(this.#parsing.shift() ?? "");
+    else if (type !== BACK.bound && type !== BACK.row) this.#refuse("The server answered the context unexpectedly");
+  }
+
+  #take(bytes: Buffer, at: number, end: number): void {
+    const type = bytes[at];
+    if (type === BACK.row && this.listener.expecting()) {
+      this.#rowsSeen = true;
+      return;
+    }
+    if (this.scoped && !ANSWERS.includes(type)) {
+      return this.#refuse(
+        COPY.includes(type) ? "COPY is not allowed in a scope" : "The server sent a message that is not allowed",
+      );
+    }
+    if (type === BACK.complete) this.#rowsSeen = false;
+    else if (type === BACK.error) this.#fail(bytes, at, end);
+    else if (type === BACK.ready) this.listener.ready(bytes[at + 5]);
+    if (!this.listener.expecting() && type !== BACK.ready && !UNASKED.includes(type)) {
+      this.#refuse("The server sent an answer that nobody asked for");
+    }
+  }
+
+  #fail(bytes: Buffer, at: number, end: number): void {
+    const error = readError(bytes, at, end);
+    const staleReason = DRIVER_RETRIES.includes(error.routine);
+    // hidden from the driver: the pool does it, with the context and on a connection without old statements
+    if (staleReason) bytes[bytes.indexOf(`\0R${error.routine}`, at) + 2] = "_".charCodeAt(0);
+    this.#swallow = 0;
+    this.#parsing = [];
+    this.#rowsSeen = false;
+    this.listener.failed(error, staleReason);
+  }
+
+  #forward(bytes: Buffer, from: number, to: number): void {
+    if (to > from) this.listener.forward(bytes.subarray(from, to));
+  }
+
+  #refuse(sentence: string): void {
+    this.#stopped = true;
+    this.listener.refuse(sentence);
+  }
+}

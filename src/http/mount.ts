@@ -1,0 +1,104 @@
+// Serves routes by group. A group says who may call; everything that guards a call happens here, in this order:
+// token → tenant → role → input → idempotency key → handler → answer checked against its schema.
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { AppError } from "../errors.ts";
+import type { Principal } from "../identity/tokens.ts";
+import type { Hosts } from "../tenancy/locate.ts";
+import { hostName } from "../tenancy/locate.ts";
+import type { Services } from "../tenancy/services.ts";
+import { authenticate } from "./authenticate.ts";
+import { BoundCall, requestId } from "./call.ts";
+import { enterTenant } from "./enter_tenant.ts";
+import { type Group, GROUPS } from "./groups.ts";
+import { idempotencyKey, once } from "./idempotency.ts";
+import { readInput } from "./input.ts";
+import { describe } from "./openapi.ts";
+import { problem } from "./problem.ts";
+import type { Route } from "./route.ts";
+
+/** What mounting needs. */
+export interface Mounting {
+  app: OpenAPIHono;
+  services: Services;
+  hosts: Hosts;
+}
+
+/** Serves `routes` for the callers of `group`; tenant routes also below `/t/{slug}`. */
+export function mount({ app, services, hosts }: Mounting, group: Group, routes: readonly Route[]): void {
+  for (const route of routes) {
+    const path = route.path.replace(/\{(\w+)\}/g, ":$1");
+    const paths = GROUPS[group].tenant ? [path, `/t/:tenant_slug${path}`] : [path];
+    app.on(route.method.toUpperCase(), paths, (c) => serve(c, route, group, services, hosts));
+    app.openAPIRegistry.registerPath(describe(route, group));
+  }
+}
+
+async function serve(c: Context, route: Route, group: Group, services: Services, hosts: Hosts): Promise<Response> {
+  const id = requestId(c.req.raw);
+  const started = performance.now();
+  let response: Response;
+  try {
+    response = await answer(c, id, route, group, services, hosts);
+  } catch (error) {
+    response = problem(error, id);
+    if (response.status >= 500) {
+      services.log.error("A request failed", { request: id, operation: route.operation, reason: describeError(error) });
+    }
+    await c.req.raw.body?.cancel().catch(() => {}); // an upload that was refused is not read to its end
+  }
+  response.headers.set("x-request-id", id);
+  const ms = Math.round(performance.now() - started);
+  services.log.info("request", { request: id, operation: route.operation, status: response.status, ms });
+  return response;
+}
+
+/** An error with what is underneath, for the log; the log redacts. */
+function describeError(error: unknown): string {
+  const cause = error instanceof Error && error.cause ? ` (${error.cause})` : "";
+  const stack = error instanceof AppError ? "" : `\n${(error as Error)?.stack ?? ""}`;
+  return `${error}${cause}${stack}`;
+}
+
+async function answer(c: Context, id: string, route: Route, group: Group, services: Services, hosts: Hosts) {
+  const request = c.req.raw;
+  hostName(request.headers.get("host"));
+  const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
+  const principal = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
+  refuseOthers(route, group, principal);
+  const tenant = GROUPS[group].tenant ? await enterTenant(request, slug ?? null, principal, hosts, services) : null;
+  const call = new BoundCall({ route, request, requestId: id, principal, tenant, services });
+  const input = await readInput(route, request, params);
+  call.accept(input);
+  const key = route.idempotent ? idempotencyKey(request, route.operation, input.text) : null;
+  const status = route.status ?? 200;
+  if (!key) return send(route, status, await route.handler(call), false);
+  const { body, repeated } = await call.within((tx) =>
+    once(tx, call.keys, key, status, async () => checked(route, await route.handler(call)))
+  );
+  return send(route, status, body, repeated);
+}
+
+/** Refuses callers of the other plane, without a token, or with too little a role, before anything is loaded. */
+function refuseOthers(route: Route, group: Group, principal: Principal | null): void {
+  const { caller } = GROUPS[group];
+  if (caller === "anyone") return;
+  if (!principal) throw new AppError("unauthorized", 'Send an access token as "Authorization: Bearer …"');
+  if (principal.kind !== caller) throw new AppError("forbidden", `This is for ${caller}s only`);
+  if (route.roles && !route.roles.includes(principal.role)) {
+    throw new AppError("forbidden", `This needs the role ${route.roles.join(" or ")}; yours is ${principal.role}`);
+  }
+}
+
+function checked(route: Route, value: unknown): unknown {
+  return route.answer === null || route.answer === "stream" ? null : route.answer.parse(value);
+}
+
+function send(route: Route, status: number, value: unknown, repeated: boolean): Response {
+  if (route.answer === "stream") return value as Response;
+  const headers: Record<string, string> = { "cache-control": "private, no-store", vary: "authorization, x-tenant, host" };
+  if (repeated) headers["idempotent-replayed"] = "true";
+  if (route.answer === null) return new Response(null, { status: 204, headers });
+  headers["content-type"] = "application/json";
+  return new Response(JSON.stringify(repeated ? value : route.answer.parse(value)), { status, headers });
+}

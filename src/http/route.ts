@@ -1,0 +1,102 @@
+// A route is a value: who may call it, what it takes, what it answers, and its handler, under one operation name that is
+// also the OpenAPI operationId, the log's operation and the database's app.operation. mount.ts serves it.
+import type { z } from "@hono/zod-openapi";
+import type { Work } from "../db/doors.ts";
+import type { Tx } from "../db/sql.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { TenantRecord } from "../tenancy/directory.ts";
+import type { Services } from "../tenancy/services.ts";
+
+/** A member's role in a tenant, weakest last. */
+export type Role = "admin" | "manager" | "member";
+
+/** Who is signed in as a member of a tenant. */
+export interface MemberCaller {
+  id: string;
+  tenantId: string;
+  role: Role;
+  sessionId: string;
+}
+
+/** Who is signed in as an operator of the platform. */
+export interface OperatorCaller {
+  id: string;
+  email: string;
+  role: string;
+}
+
+/** One call of a route. What its group does not provide throws when it is read. */
+export interface Call<P = unknown, Q = unknown, B = unknown> {
+  params: P;
+  query: Q;
+  body: B;
+  request: Request;
+  requestId: string;
+  operation: string;
+  log: Log;
+  /** The caller, in the groups signedIn and tenantMember. */
+  readonly member: MemberCaller;
+  /** The caller, in the group platformStaff. */
+  readonly operator: OperatorCaller;
+  /** The tenant that was entered, in tenant groups. */
+  readonly tenant: TenantRecord;
+  /** Runs work in this call's tenant, in a transaction (the one of the Idempotency-Key, if there is one). */
+  asTenant<T>(work: Work<T>, options?: { deadlineMs?: number }): Promise<T>;
+  /** Runs work on the platform database. */
+  asPlatform<T>(work: Work<T>): Promise<T>;
+  /** Runs after the transaction is committed; a failure is logged and does not change the answer. */
+  afterCommit(work: () => Promise<void>): void;
+  /** Writes a job of this tenant in the transaction; it reaches the queue after the commit. */
+  enqueue(tx: Tx, kind: string, params: Record<string, unknown>): Promise<{ id: string }>;
+  services: Services;
+}
+
+/** Everything that a route says of itself. */
+export interface RouteSpec<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  A extends z.ZodType | null | "stream" = z.ZodType | null | "stream",
+> {
+  /** Stable name, `things.verb`. */
+  operation: string;
+  method: "get" | "post" | "put" | "patch" | "delete";
+  /** OpenAPI path, `/v1/things/{id}`. */
+  path: string;
+  summary: string;
+  description?: string;
+  tag: string;
+  /** Member roles that may call it; every member if absent. For staff routes, operator roles. */
+  roles?: readonly string[];
+  params?: P;
+  query?: Q;
+  body?: B;
+  /** The body is not parsed: the handler reads `call.request.body`. Content types that are accepted. */
+  stream?: readonly string[];
+  /** A create: honours Idempotency-Key; the handler runs inside the transaction that keeps the key. */
+  idempotent?: boolean;
+  /** Opens read-only transactions; GET routes do. */
+  readOnly?: boolean;
+  /** Status of success; 200 if absent. */
+  status?: 200 | 201 | 202 | 204;
+  /** Schema of the answer; null for 204; "stream" where the handler gives a Response. */
+  answer: A;
+  /** Content types of a streamed answer. */
+  answerTypes?: readonly string[];
+  handler(
+    call: Call<z.output<P>, z.output<Q>, z.output<B>>,
+  ): Promise<A extends z.ZodType ? z.input<A> : A extends "stream" ? Response : void | null>;
+}
+
+/** A route as it is mounted. */
+export type Route = Omit<RouteSpec, "handler"> & { handler(call: Call): Promise<unknown> };
+
+/** Declares a route; its types come from its schemas. */
+export function route<
+  P extends z.ZodType = z.ZodType<Record<string, string>>,
+  Q extends z.ZodType = z.ZodType<Record<string, never>>,
+  B extends z.ZodType = z.ZodType<undefined>,
+  A extends z.ZodType | null | "stream" = null,
+>(spec: RouteSpec<P, Q, B, A>): Route {
+  return spec as unknown as Route;
+}

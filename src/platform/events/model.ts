@@ -1,0 +1,30 @@
+// Domain events of the control plane: what happened to applications and tenants, for operators and for later readers.
+import { z } from "@hono/zod-openapi";
+
+/** Every type of event that is written. */
+export const EVENT_TYPES = [
+  "application.submitted",
+  "application.approved",
+  "application.rejected",
+  "application.retried",
+  "application.provisioned",
+  "tenant.created",
+  "tenant.activated",
+  "tenant.provisioning_failed",
+  "tenant.setup_mail_sent",
+  "tenant.setup_mail_failed",
+  "operator.signed_in",
+] as const;
+export type EventType = typeof EVENT_TYPES[number];
+
+/** One event as answered. */
+export const eventAnswer = z.object({
+  id: z.uuid(),
+  type: z.string(),
+  tenant_id: z.uuid().nullable(),
+  application_id: z.uuid().nullable(),
+  actor: z.string(),
+  data: z.record(z.string(), z.unknown()),
+  occurred_at: z.iso.datetime(),
+});
+export type PlatformEvent = z.infer<typeof eventAnswer>;

@@ -1,0 +1,122 @@
+// Makes what a process shares: pools, doors, directory, queue, keys, mail. Called once, by an entry point or a test.
+import { type Config } from "./config.ts";
+import { createDoors } from "./db/doors.ts";
+import type { Target } from "./db/pool.ts";
+import { Pools } from "./db/pools.ts";
+import { parseMasterKey } from "./identity/keys.ts";
+import { createPasswords } from "./identity/passwords.ts";
+import { createTokens } from "./identity/tokens.ts";
+import { createEgress } from "./integrations/egress/egress.ts";
+import type { Mail } from "./integrations/mail/mail.ts";
+import { createSmtpMail, type SmtpSettings } from "./integrations/mail/smtp.ts";
+import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
+import { Queue } from "./queue/queue.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+import { Directory } from "./tenancy/directory.ts";
+import type { Hosts } from "./tenancy/locate.ts";
+import { Servers, type ServerSettings } from "./tenancy/servers.ts";
+import type { Services } from "./tenancy/services.ts";
+import { TenantTargets } from "./tenancy/targets.ts";
+
+/** What the entry point decides. */
+export interface Wiring {
+  config: Config;
+  servers: Servers;
+  publicUrl: string;
+  /** Whether this process works the queue. */
+  worker: boolean;
+  /** Where mail goes when no SMTP server is configured. */
+  localMail: Mail;
+  log?: Log;
+  /** Threads for password hashes; 0 on an edge. */
+  hashWorkers?: number;
+}
+
+/** Services and how they are closed. */
+export interface Running {
+  services: Services;
+  stop(): Promise<void>;
+}
+
+/** Takes `DATABASE_URL` apart: unknown parameters of a URL must never reach the driver. */
+export function serverSettings(config: Config): ServerSettings {
+  const url = new URL(config.DATABASE_URL!);
+  const database = decodeURIComponent(url.pathname.slice(1)) || "bulkhead";
+  const tls: Target["tls"] = config.DATABASE_TLS === "require" ? { mode: "require", ca: config.DATABASE_CA } : undefined;
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port || 5432),
+    tls,
+    maintenanceDatabase: database,
+    platformDatabase: database,
+    sharedDatabase: config.SHARED_DATABASE ?? `${database}_shared`,
+    admin: url.username
+      ? { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
+      : null,
+  };
+}
+
+/** Takes `SMTP_URL` apart; TLS is off only with `?tls=none`, for a relay on a trusted network. */
+function smtpSettings(config: Config): SmtpSettings {
+  const url = new URL(config.SMTP_URL!);
+  const implicit = url.protocol === "smtps:";
+  const [, fromName, address] = /^(.*?)\s*<(.+)>$/.exec(config.MAIL_FROM) ?? [null, undefined, config.MAIL_FROM];
+  return {
+    host: url.hostname,
+    port: Number(url.port || (implicit ? 465 : 587)),
+    tls: implicit ? "implicit" : url.searchParams.get("tls") === "none" ? "none" : "starttls",
+    user: url.username ? decodeURIComponent(url.username) : undefined,
+    password: url.password ? decodeURIComponent(url.password) : undefined,
+    from: address,
+    fromName,
+  };
+}
+
+/** Our own server, from the configuration. Throws when `DATABASE_URL` or the master key is missing. */
+export function ownServers(config: Config): Servers {
+  if (!config.DATABASE_URL || !config.BULKHEAD_MASTER_KEY) {
+    throw new Error('Set "DATABASE_URL" and "BULKHEAD_MASTER_KEY"');
+  }
+  return new Servers(serverSettings(config), parseMasterKey(config.BULKHEAD_MASTER_KEY));
+}
+
+/** The hosts that are the platform's own. */
+export function platformHosts(config: Config, publicUrl: string): Hosts {
+  return { baseDomain: config.BASE_DOMAIN, platform: [new URL(publicUrl).hostname, "localhost"] };
+}
+
+/** Connects and wires everything. */
+export async function createServices(wiring: Wiring): Promise<Running> {
+  const { config, servers, publicUrl } = wiring;
+  const level = config.LOG_LEVEL === "silent" ? "error" : config.LOG_LEVEL;
+  const write = config.LOG_LEVEL === "silent" ? () => {} : undefined;
+  const log = wiring.log ?? createLog({ level, write });
+  const pools = new Pools({ maxConnections: config.POOL_CONNECTIONS, perPool: config.POOL_PER_DATABASE, idleMs: 30_000 });
+  const doors = createDoors(pools, servers.platform(), log);
+  const egress = createEgress(config.BYO_ALLOW);
+  const queue = await Queue.open(servers.queue(), { worker: wiring.worker, log });
+  const passwords = createPasswords({ workers: wiring.hashWorkers ?? 2 });
+  const services: Services = {
+    config,
+    publicUrl,
+    log,
+    doors,
+    servers,
+    queue,
+    passwords,
+    egress,
+    directory: new Directory(doors),
+    targets: new TenantTargets(servers, egress),
+    tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
+    secrets: createLocalSecrets(servers.masterKey),
+    mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail,
+  };
+  return {
+    services,
+    async stop() {
+      await queue.stop();
+      await pools.end();
+      passwords.close();
+    },
+  };
+}

@@ -1,0 +1,32 @@
+// The signed tenant context: what app.tenant_id() in sql/policies/10_context.sql verifies. Whoever holds a placement's
+// key can enter any tenant of that placement and of no other; the key is derived from the master key and never sent.
+import { createHmac } from "node:crypto";
+
+/** How long a proof is good for, in seconds; the database refuses more than 60. */
+const LIFETIME = 30;
+
+/** What one operation is signed with. */
+export interface Signer {
+  keyId: number;
+  /** 32 bytes. */
+  key: Uint8Array;
+}
+
+/**
+ * Signs that `userId` may act in `tenantId` for the next 30 seconds (HMAC-SHA256, RFC 2104).
+ * @param userId The member, or null for the platform itself.
+ * @param pid The backend that it is bound to; 0 behind a transaction pooler, where none is known.
+ * @returns `v1.<key id>.<user>.<pid>.<expiry>.<mac>`
+ */
+export function signContext(signer: Signer, tenantId: string, userId: string | null, pid: number, now = Date.now()) {
+  const expiry = Math.floor(now / 1000) + LIFETIME;
+  const head = `v1.${signer.keyId}.${userId ?? "-"}.${pid}.${expiry}.`;
+  return head + createHmac("sha256", signer.key).update(head + tenantId).digest("hex");
+}
+
+/** The key as the two padded blocks that the database keeps (RFC 2104: key xor ipad, key xor opad; 64 bytes each). */
+export function keyBlocks(signer: Signer): { id: number; inner: Uint8Array; outer: Uint8Array } {
+  const padded = new Uint8Array(64);
+  padded.set(signer.key);
+  return { id: signer.keyId, inner: padded.map((byte) => byte ^ 0x36), outer: padded.map((byte) => byte ^ 0x5c) };
+}

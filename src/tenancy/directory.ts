@@ -1,0 +1,119 @@
+// The tenant directory: slug, id or host → tenant and placement. In memory with a short life, single flight and a negative
+// cache; the platform database is what is true. A stale entry cannot open a closed tenant: its gate is in its placement.
+import type { Doors } from "../db/doors.ts";
+import { type Fragment, sql, type Tx } from "../db/sql.ts";
+
+/** Where a tenant's rows are. */
+export interface Placement {
+  id: string;
+  kind: "shared" | "dedicated" | "byo";
+  database: string;
+  login: string;
+  key_id: number;
+  /** Of a customer's server; null on our own. */
+  host: string | null;
+  port: number | null;
+  tls_mode: "disable" | "require";
+  tls_ca: string | null;
+}
+
+/** A tenant as requests see it. */
+export interface TenantRecord {
+  id: string;
+  slug: string;
+  name: string;
+  status: string;
+  tier: "shared" | "dedicated" | "byo";
+  plan: string;
+  time_zone: string;
+  locale: string;
+  currency: string;
+  placement: Placement;
+}
+
+type Key = `slug:${string}` | `id:${string}` | `host:${string}`;
+
+interface Entry {
+  until: number;
+  record: Promise<TenantRecord | null>;
+}
+
+const LIFE_MS = 10_000;
+const NEGATIVE_LIFE_MS = 2_000;
+const MAX_ENTRIES = 20_000;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Finds tenants. Every answer may be up to 10 seconds old. */
+export class Directory {
+  #entries = new Map<Key, Entry>();
+
+  constructor(private readonly doors: Doors) {}
+
+  bySlug(slug: string): Promise<TenantRecord | null> {
+    return this.#find(`slug:${slug.toLowerCase()}`);
+  }
+
+  byId(id: string): Promise<TenantRecord | null> {
+    return UUID.test(id.toLowerCase()) ? this.#find(`id:${id.toLowerCase()}`) : Promise.resolve(null);
+  }
+
+  byHost(host: string): Promise<TenantRecord | null> {
+    return this.#find(`host:${host.toLowerCase()}`);
+  }
+
+  /** Forgets a tenant at once in this process. */
+  forget(tenantId: string): void {
+    for (const [key, entry] of this.#entries) {
+      entry.record.then((record) => {
+        if (!record || record.id === tenantId) this.#entries.delete(key);
+      }, () => {});
+    }
+  }
+
+  #find(key: Key): Promise<TenantRecord | null> {
+    const known = this.#entries.get(key);
+    if (known && known.until > Date.now()) return known.record;
+    const entry: Entry = { until: Date.now() + LIFE_MS * (0.8 + 0.2 * jitter()), record: this.#load(key) };
+    if (this.#entries.size >= MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    entry.record.then((record) => {
+      if (!record) entry.until = Math.min(entry.until, Date.now() + NEGATIVE_LIFE_MS);
+    }, () => this.#entries.delete(key));
+    return entry.record;
+  }
+
+  async #load(key: Key): Promise<TenantRecord | null> {
+    const value = key.slice(key.indexOf(":") + 1);
+    const by = key.startsWith("slug:")
+      ? sql`t.slug = ${value}`
+      : key.startsWith("id:")
+      ? sql`t.id = ${value}`
+      : sql`t.id = (select tenant_id from platform.domains where host = ${value} and verified_at is not null)`;
+    const context = { actor: "system", operation: "tenants.locate", requestId: "", readOnly: true };
+    const rows = await this.doors.asPlatform(context, (tx) => findTenant(tx, by));
+    return rows.length ? toRecord(rows[0]) : null;
+  }
+}
+
+/** Spreads expiries of a process that loaded many tenants at once; not a secret. */
+function jitter(): number {
+  return crypto.getRandomValues(new Uint8Array(1))[0] / 255;
+}
+
+type Row = Omit<TenantRecord, "placement"> & { placement: Placement };
+
+function findTenant(tx: Tx, by: Fragment) {
+  return tx<Row>`select t.id, t.slug, t.name, t.status, t.tier, t.plan, t.time_zone, t.locale, t.currency,
+      json_build_object('id', p.id, 'kind', p.kind, 'database', p.database_name, 'login', p.tenant_login,
+        'key_id', p.key_id, 'tls_mode', s.tls_mode, 'tls_ca', s.tls_ca,
+        'host', case when s.kind = 'byo' then s.host end, 'port', case when s.kind = 'byo' then s.port end) as placement
+    from platform.tenants t
+    join platform.placements p on p.id = t.placement_id
+    join platform.servers s on s.id = p.server_id
+    where ${by} and t.status not in ('provisioning', 'deleted', 'erased')`;
+}
+
+function toRecord(row: Row): TenantRecord {
+  return row;
+}

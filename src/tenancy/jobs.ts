@@ -1,0 +1,161 @@
+// Jobs of a tenant. The row in tenant.jobs, written with the change that asks for it, is both the outbox and what the
+// tenant sees; the relay hands it to the queue after the commit; the worker re-enters the tenant by the same door as a
+// request, with no more rights than one (R11).
+import type { z } from "zod";
+import type { Work } from "../db/doors.ts";
+import { json, type Tx } from "../db/sql.ts";
+import { AppError, isRetryable } from "../errors.ts";
+import type { QueuedJob, QueueDefinition } from "../queue/queue.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { TenantRecord } from "./directory.ts";
+import type { Services } from "./services.ts";
+
+/** The queue that all jobs of tenants go through; a tenant's share of it is bounded. */
+export const TENANT_QUEUE: QueueDefinition = {
+  name: "tenant.jobs",
+  retryLimit: 3,
+  retryDelay: 5,
+  retryDelayMax: 300,
+  expireInSeconds: 900,
+};
+
+/** What a job's handler works with. */
+export interface TenantJobCall<P> {
+  id: string;
+  params: P;
+  tenant: TenantRecord;
+  log: Log;
+  /** Runs work in the job's tenant. */
+  asTenant<T>(work: Work<T>, options?: { readOnly?: boolean; deadlineMs?: number }): Promise<T>;
+  /** Says how far it is, 0 to 1, and what it is doing. */
+  progress(fraction: number, note?: string): Promise<void>;
+  services: Services;
+}
+
+/** A kind of job: its name, the schema of its params, and what it does. Handlers must be idempotent. */
+export interface TenantJob<P = unknown> {
+  kind: string;
+  params: z.ZodType<P>;
+  run(call: TenantJobCall<P>): Promise<Record<string, unknown>>;
+}
+
+/** Declares a kind of job. */
+export function tenantJob<P>(definition: TenantJob<P>): TenantJob {
+  return definition as TenantJob;
+}
+
+interface JobRow {
+  id: string;
+  kind: string;
+  params: unknown;
+  status: string;
+  created_by: string | null;
+}
+
+/** Writes a job in the caller's transaction. `requestRelay` must be called after the commit. */
+export async function enqueue(
+  tx: Tx,
+  kind: string,
+  params: Record<string, unknown>,
+  memberId: string | null,
+): Promise<{ id: string }> {
+  const [row] = await tx<{ id: string }>`insert into tenant.jobs (kind, params, created_by)
+    values (${kind}, ${json(params)}, ${memberId}) returning id`;
+  return row;
+}
+
+/** Hands a tenant's waiting jobs to the queue; a job that was sent but not marked is sent again under the same id. */
+export async function relay(services: Services, tenant: TenantRecord): Promise<number> {
+  const entering = { userId: null, operation: "jobs.relay", requestId: "" };
+  const reading = await services.targets.context(tenant, { ...entering, readOnly: true });
+  const waiting = await services.doors.asTenant(
+    reading,
+    (tx) => tx<{ id: string }>`select id from tenant.jobs where relayed_at is null order by id limit 500`,
+  );
+  if (waiting.length === 0) return 0;
+  const ids = waiting.map((row) => row.id);
+  for (const id of ids) await services.queue.send(TENANT_QUEUE.name, {}, { id, tenantId: tenant.id, plan: tenant.plan });
+  const writing = await services.targets.context(tenant, { ...entering, readOnly: false });
+  await services.doors.asTenant(
+    writing,
+    (tx) => tx`update tenant.jobs set relayed_at = now() where id = any(${ids}::uuid[])`,
+  );
+  return ids.length;
+}
+
+/** How many tenants the sweep looks into at once. */
+const SWEEP_WIDTH = 4;
+
+/** Relays what no request handed over, for every active tenant: a process died between commit and relay. */
+export async function relayAll(services: Services): Promise<number> {
+  const context = { actor: "system", operation: "jobs.sweep", requestId: "", readOnly: true };
+  const tenants = await services.doors.asPlatform(
+    context,
+    (tx) => tx<{ id: string }>`select id from platform.tenants where status = 'active' order by id`,
+  );
+  const waiting = tenants.map((row) => row.id);
+  let relayed = 0;
+  const lane = async () => {
+    for (let id = waiting.pop(); id; id = waiting.pop()) {
+      const tenant = await services.directory.byId(id);
+      if (!tenant) continue;
+      relayed += await relay(services, tenant).catch((error) => {
+        services.log.warn("A tenant's jobs could not be relayed", { tenant: tenant.id, reason: String(error) });
+        return 0;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: SWEEP_WIDTH }, lane));
+  return relayed;
+}
+
+/** Runs one queued job of a tenant. Throws when the queue should try again. */
+export async function runTenantJob(services: Services, kinds: Map<string, TenantJob>, job: QueuedJob): Promise<void> {
+  const tenant = job.tenantId ? await services.directory.byId(job.tenantId) : null;
+  if (!tenant) {
+    services.log.warn("A job was dropped: its tenant is not there", { job: job.id, tenant: job.tenantId ?? "" });
+    return;
+  }
+  const log = services.log.child({ tenant: tenant.id, job: job.id });
+  const asTenant: TenantJobCall<unknown>["asTenant"] = async (work, options = {}) => {
+    const context = await services.targets.context(tenant, {
+      userId: null,
+      operation: "jobs.run",
+      requestId: job.id,
+      readOnly: options.readOnly ?? false,
+      deadlineMs: options.deadlineMs,
+    });
+    return await services.doors.asTenant(context, work);
+  };
+  const [row] = await asTenant((tx) =>
+    tx<JobRow>`update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
+        error = null, error_code = null
+      where id = ${job.id} and status in ('queued', 'running') returning id, kind, params, status, created_by`
+  );
+  if (!row) return; // done already, or never committed
+  const progress = async (fraction: number, note?: string) => {
+    await asTenant((tx) =>
+      tx`update tenant.jobs set progress = ${Math.min(1, Math.max(0, fraction))}, note = ${note ?? null} where id = ${row.id}`
+    );
+  };
+  try {
+    const kind = kinds.get(row.kind);
+    if (!kind) throw new AppError("unprocessable", `No worker knows the job "${row.kind}"`);
+    const params = kind.params.parse(row.params);
+    const result = await kind.run({ id: row.id, params, tenant, log, asTenant, progress, services });
+    await asTenant((tx) =>
+      tx`update tenant.jobs set status = 'succeeded', progress = 1, note = null, result = ${json(result)}, finished_at = now()
+        where id = ${row.id}`
+    );
+    log.info("A job succeeded", { kind: row.kind });
+  } catch (error) {
+    const again = isRetryable(error) && !job.lastAttempt;
+    const shown = error instanceof AppError ? error : new AppError("internal");
+    log.error("A job failed", { kind: row.kind, again, reason: String(error) });
+    await asTenant((tx) =>
+      tx`update tenant.jobs set status = ${again ? "queued" : "failed"}, error_code = ${shown.code},
+          error = ${shown.message}, finished_at = case when ${again} then null else now() end where id = ${row.id}`
+    );
+    if (again) throw new Error("The job failed and is tried again"); // what the queue keeps carries no details
+  }
+}

@@ -1,0 +1,68 @@
+// Targets on our own database server. Passwords of logins derive from the master key, so none is stored or configured.
+import type { PlacementKey } from "../db/rollout.ts";
+import { OWN_ROLES } from "../db/names.ts";
+import type { Target } from "../db/pool.ts";
+import { deriveBytes, deriveLoginPassword, placementKey } from "../identity/keys.ts";
+import { keyBlocks, type Signer } from "./context.ts";
+
+/** Where our server is and what it holds. */
+export interface ServerSettings {
+  host: string;
+  port: number;
+  tls?: Target["tls"];
+  /** Where the administrator connects first; the platform's database may not exist yet. */
+  maintenanceDatabase: string;
+  platformDatabase: string;
+  sharedDatabase: string;
+  /** Administrator of the server; only where roles are made (`db deploy`), null on an edge. */
+  admin: { user: string; password: string } | null;
+}
+
+/** The server's targets and what derives from the master key. */
+export class Servers {
+  constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {}
+
+  /** A login on a database of our server. */
+  target(database: string, user: string): Target {
+    const { host, port, tls } = this.settings;
+    return { host, port, tls, database, user, password: this.password(user), applicationName: "bulkhead" };
+  }
+
+  platform(): Target {
+    return this.target(this.settings.platformDatabase, OWN_ROLES.platformLogin);
+  }
+
+  queue(): Target {
+    return this.target(this.settings.platformDatabase, OWN_ROLES.queueLogin);
+  }
+
+  migrator(database: string): Target {
+    return this.target(database, OWN_ROLES.migrator);
+  }
+
+  /** The administrator on a database. Throws where none is configured. */
+  admin(database: string): Target {
+    const { host, port, tls, admin } = this.settings;
+    if (!admin) throw new Error('Set "DATABASE_URL" to an administrator of the server to do this');
+    return { host, port, tls, database, ...admin, applicationName: "bulkhead admin" };
+  }
+
+  password(login: string): string {
+    return deriveLoginPassword(this.masterKey, login);
+  }
+
+  /** Password and verifier salt of a login, for the rollout. */
+  secret(login: string): { password: string; salt: Uint8Array } {
+    return { password: this.password(login), salt: deriveBytes(this.masterKey, `scram-salt:${login}`, 16) };
+  }
+
+  /** What signs the contexts of a placement. */
+  signer(placementId: string, keyId: number): Signer {
+    return { keyId, key: placementKey(this.masterKey, placementId, keyId) };
+  }
+
+  /** The same key as the placement keeps it. */
+  placementKey(placementId: string, keyId: number): PlacementKey {
+    return keyBlocks(this.signer(placementId, keyId));
+  }
+}

@@ -1,0 +1,40 @@
+// The table of contents of the queued side: which jobs there are and how many run at once.
+import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.ts";
+import { REFERENCE_QUEUE, syncReference } from "./platform/reference/jobs.ts";
+import type { Handler, QueueDefinition } from "./queue/queue.ts";
+import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
+import type { Services } from "./tenancy/services.ts";
+import { jobs as invoices } from "./tenant/invoices/jobs.ts";
+import { jobs as reports } from "./tenant/reports/jobs.ts";
+
+/** Every queue. */
+export const QUEUES: QueueDefinition[] = [PROVISION_QUEUE, REFERENCE_QUEUE, TENANT_QUEUE];
+
+/** Every kind of tenant job. */
+const KINDS = new Map<string, TenantJob>([...invoices, ...reports].map((job) => [job.kind, job]));
+
+/** The handler of each queue. */
+export function handlers(services: Services): Map<string, Handler> {
+  return new Map<string, Handler>([
+    [PROVISION_QUEUE.name, (job) => provisionTenant(services, job)],
+    [REFERENCE_QUEUE.name, (job) => syncReference(services, job)],
+    [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
+  ]);
+}
+
+const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> = {
+  [PROVISION_QUEUE.name]: { concurrency: 2 },
+  [REFERENCE_QUEUE.name]: { concurrency: 1 },
+  [TENANT_QUEUE.name]: { concurrency: 4, perTenant: 2 },
+};
+
+/** How often jobs that were committed but not handed over are looked for, in milliseconds. */
+const RELAY_EVERY_MS = 30_000;
+
+/** Works all queues until the returned function is called. */
+export async function startWorker(services: Services): Promise<() => void> {
+  for (const [name, handler] of handlers(services)) await services.queue.work(name, CONCURRENCY[name], handler);
+  const sweep = () => relayAll(services).catch((error) => services.log.warn("The relay failed", { reason: `${error}` }));
+  const timer = setInterval(sweep, RELAY_EVERY_MS);
+  return () => clearInterval(timer);
+}
