@@ -1,6 +1,6 @@
 // The table of contents of the queued side: which jobs there are and how many run at once.
 import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.ts";
-import { REFERENCE_QUEUE, syncReference } from "./platform/reference/jobs.ts";
+import { publish, REFERENCE_QUEUE } from "./platform/reference/jobs.ts";
 import type { Handler, QueueDefinition } from "./queue/queue.ts";
 import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
 import type { Services } from "./tenancy/services.ts";
@@ -17,7 +17,7 @@ const KINDS = new Map<string, TenantJob>([...invoices, ...reports].map((job) => 
 export function handlers(services: Services): Map<string, Handler> {
   return new Map<string, Handler>([
     [PROVISION_QUEUE.name, (job) => provisionTenant(services, job)],
-    [REFERENCE_QUEUE.name, (job) => syncReference(services, job)],
+    [REFERENCE_QUEUE.name, (job) => publish(services, job)],
     [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
   ]);
 }

@@ -14,6 +14,8 @@ export interface DirectOptions {
   connectMs?: number;
   /** Milliseconds that one statement may run, kept by the server; default 0, no limit. */
   statementTimeoutMs?: number;
+  /** Bytes that the server may send; then the connection is cut. Default: no limit. */
+  byteLimit?: number;
   onNotice?: (notice: postgres.Notice) => void;
   /** Called for each notification after `listen channel`. */
   onNotify?: (channel: string, payload: string) => void;
@@ -26,12 +28,13 @@ export interface DirectOptions {
  * @throws AppError `database_unavailable`; its cause says why, see `openSession()`.
  */
 export async function openDirect(target: Target, options: DirectOptions = {}): Promise<Sql> {
-  const { connectMs, statementTimeoutMs = 0, onNotice = () => {}, onNotify, onDown } = options;
+  const { connectMs, statementTimeoutMs = 0, byteLimit = Infinity, onNotice = () => {}, onNotify, onDown } = options;
   const parameters: Record<string, string> = statementTimeoutMs > 0
     ? { statement_timeout: String(statementTimeoutMs) }
     : {};
   const session = await openSession(target, { connectMs, parameters });
   const wire = new Wire(target, session, { scoped: false });
+  wire.startLease(byteLimit);
   if (onDown) wire.once("down", onDown);
   // unnamed statements: a rollout changes the schema under prepared ones; begin() needs a pipeline of one
   return postgres(driverOptions(wire, { prepare: false, max_pipeline: 1, onnotice: onNotice, onnotify: onNotify }));

@@ -47,7 +47,7 @@ function encodeScalar(value: unknown): string {
       if (Number.isFinite(value)) return String(value);
       throw new AppError("invalid_value", "The number is not finite");
     case "boolean":
-      return value ? "t" : "f";
+      return value ? "true" : "false"; // which json reads too
     case "bigint":
       return value.toString();
     case "undefined":

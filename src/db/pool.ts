@@ -165,22 +165,24 @@ export class Pool implements Leases {
   }
 
   async #open(): Promise<void> {
+    const { connectMs, onNotice, budget } = this.#options;
     this.#opening++;
+    let connection: Connection;
     try {
-      const { connectMs, onNotice } = this.#options;
-      const connection = await Connection.open(this.target, { connectMs, onNotice, counters: this.#counters });
-      connection.generation = this.#generation;
-      connection.wire.once("down", () => this.#forget(connection));
-      const closed = connection.wire.closed.then(() => void this.#closing.delete(closed));
-      this.#closing.add(closed);
-      this.#opening--;
-      this.#all.add(connection);
-      this.release(connection);
+      connection = await Connection.open(this.target, { connectMs, onNotice, counters: this.#counters });
     } catch (error) {
       this.#opening--;
-      this.#options.budget?.give(this);
       this.#openFailed(error as AppError);
+      budget?.give(this);
+      return;
     }
+    this.#opening--;
+    this.#all.add(connection);
+    connection.generation = this.#generation;
+    connection.wire.once("down", () => this.#forget(connection));
+    const closed = connection.wire.closed.then(() => void this.#closing.delete(closed));
+    this.#closing.add(closed);
+    this.release(connection);
   }
 
   /** With other connections alive only one waiter pays; without, nobody would serve the others in time. */

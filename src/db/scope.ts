@@ -48,7 +48,7 @@ export class Scope implements Runner {
   settled<T>(result: PromiseLike<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#expire = reject;
-      result.then(resolve, reject);
+      Promise.resolve(result).then(resolve, reject);
     });
   }
 

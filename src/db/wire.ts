@@ -43,7 +43,7 @@ const UNSAFE_CLASSES = ["08", "25", "53", "57", "58", "XX"];
 
 export class Wire extends EventEmitter {
   readonly pid: number;
-  /** Resolves when the socket is closed. */
+  /** Resolves when the socket is closed, and a cancel request done. */
   readonly closed: Promise<void>;
   /** What the driver looks at. */
   readyState: "open" | "closed" = "open";
@@ -63,6 +63,7 @@ export class Wire extends EventEmitter {
   #greeted = false;
   #refused = false; // the group was answered by a dead wire
   #ending = false;
+  #cancelling: Promise<void> | undefined;
   #fatal = "";
   readonly #answers: Answers;
 
@@ -72,7 +73,7 @@ export class Wire extends EventEmitter {
     this.#answers = new Answers({
       forward: (bytes) => this.emit("data", bytes),
       ready: (status) => this.#ready(status),
-      failed: (error, staleReason) => this.#failed(error, staleReason),
+      failed: (error, retries, inContext) => this.#failed(error, retries && (inContext || this.#reused)),
       refuse: (sentence) => this.abort(lost(this.#fatal || sentence)),
       expecting: () => !options.scoped || this.#phase !== "idle",
     }, options.scoped);
@@ -82,7 +83,7 @@ export class Wire extends EventEmitter {
     this.closed = new Promise((resolve) =>
       socket.once("close", () => {
         this.#die(lost(this.#fatal || "The server closed the connection"));
-        resolve();
+        resolve(this.#cancelling);
       })
     );
     if (session.rest.length > 0) this.#answers.feed(session.rest);
@@ -106,6 +107,7 @@ export class Wire extends EventEmitter {
   }
 
   startLease(byteLimit: number): void {
+    this.#permit = null;
     this.#answers.startLease(byteLimit);
   }
 
@@ -121,7 +123,7 @@ export class Wire extends EventEmitter {
 
   /** Has the server cancel what it does, and cuts the connection. */
   abort(reason: AppError): void {
-    if (!this.down && !this.answered && this.pid !== 0) void requestCancel(this.target, this.session);
+    if (!this.down && !this.answered && this.pid !== 0) this.#cancelling = requestCancel(this.target, this.session);
     this.#die(reason);
   }
 
@@ -227,15 +229,16 @@ export class Wire extends EventEmitter {
   // ---- from the server to the driver
 
   #ready(status: number): void {
+    if (this.options.scoped && this.#phase !== "answer") return this.abort(lost("The server broke the protocol"));
     this.status = status;
     this.#outstanding = Math.max(0, this.#outstanding - 1);
     this.#phase = this.#outstanding === 0 ? "idle" : "answer";
   }
 
-  #failed(error: ServerError, staleReason: boolean): void {
+  #failed(error: ServerError, isStale: boolean): void {
     if (error.severity === "FATAL" || error.severity === "PANIC") this.#fatal = `${error.sqlstate} ${error.message}`;
     if (UNSAFE_CLASSES.includes(error.sqlstate.slice(0, 2))) this.#unsafe = true;
-    if (staleReason && this.#reused) this.stale = true;
+    if (isStale) this.stale = true;
   }
 
   // ---- the end

@@ -24,13 +24,14 @@ const DRIVER_RETRIES = ["FetchPreparedStatement", "RevalidateCachedQuery", "tran
 
 const COPY = [BACK.copyIn, BACK.copyOut, BACK.copyBoth];
 const UNASKED = [BACK.notice, BACK.notification, BACK.parameter];
-const ANSWERS = [..."12CDEINSAZTtns3"].map((letter) => letter.charCodeAt(0));
+const ANSWERS = [..."12CDEINSAZTtn"].map((letter) => letter.charCodeAt(0));
 
 /** Who is told what was seen. */
 export interface Listener {
   forward(bytes: Buffer): void;
   ready(status: number): void;
-  failed(error: ServerError, staleReason: boolean): void;
+  /** `retries`: the driver would retry after it; `inContext`: it came before the driver's own statement. */
+  failed(error: ServerError, retries: boolean, inContext: boolean): void;
   /** The server did what it must not; nothing more is read. */
   refuse(sentence: string): void;
   /** True while an answer is expected. */
@@ -121,32 +122,31 @@ export class Answers {
 
   #take(bytes: Buffer, at: number, end: number): void {
     const type = bytes[at];
-    if (type === BACK.row && this.listener.expecting()) {
+    const expected = this.listener.expecting();
+    if (type === BACK.row && expected) {
       this.#rowsSeen = true;
       return;
     }
+    if (type === BACK.error) this.#fail(bytes, at, end);
+    if (!expected && !UNASKED.includes(type)) return this.#refuse("The server sent an answer that nobody asked for");
     if (this.scoped && !ANSWERS.includes(type)) {
-      return this.#refuse(
-        COPY.includes(type) ? "COPY is not allowed in a scope" : "The server sent a message that is not allowed",
-      );
+      const isCopy = COPY.includes(type);
+      return this.#refuse(isCopy ? "COPY is not allowed in a scope" : "The server sent a message that is not allowed");
     }
     if (type === BACK.complete) this.#rowsSeen = false;
-    else if (type === BACK.error) this.#fail(bytes, at, end);
     else if (type === BACK.ready) this.listener.ready(bytes[at + 5]);
-    if (!this.listener.expecting() && type !== BACK.ready && !UNASKED.includes(type)) {
-      this.#refuse("The server sent an answer that nobody asked for");
-    }
   }
 
   #fail(bytes: Buffer, at: number, end: number): void {
     const error = readError(bytes, at, end);
-    const staleReason = DRIVER_RETRIES.includes(error.routine);
+    const retries = DRIVER_RETRIES.includes(error.routine);
+    const inContext = this.#swallow > 0;
     // hidden from the driver: the pool does it, with the context and on a connection without old statements
-    if (staleReason) bytes[bytes.indexOf(`\0R${error.routine}`, at) + 2] = "_".charCodeAt(0);
+    if (retries) bytes[bytes.indexOf(`\0R${error.routine}`, at) + 2] = "_".charCodeAt(0);
     this.#swallow = 0;
     this.#parsing = [];
     this.#rowsSeen = false;
-    this.listener.failed(error, staleReason);
+    this.listener.failed(error, retries, inContext);
   }
 
   #forward(bytes: Buffer, from: number, to: number): void {

@@ -45,7 +45,7 @@ export async function outsideFolder(dir: string): Promise<string | undefined> {
 /** Root's folder that every user of the system may enter: made on demand; never one that somebody else could write to. */
 export async function sharedFolder(): Promise<string> {
   for (const folder of ["/var/lib/bulkhead", join(tmpdir(), "bulkhead-shared")]) {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o755 }).catch(() => undefined);
+    await Deno.mkdir(folder, { recursive: true }).then(() => Deno.chmod(folder, 0o755)).catch(() => undefined);
     const info = await Deno.lstat(folder).catch(() => undefined);
     if (info?.isDirectory && info.uid === 0 && ((info.mode ?? 0) & 0o022) === 0) return folder;
   }

@@ -1,6 +1,8 @@
 // Ends the program in order: what was started last is stopped first, once, within a deadline.
 // A second Ctrl-C ends it at once.
 
+import { watchLauncher } from "./launcher.ts";
+
 /** Stops one part of the program. */
 export type Stopper = () => Promise<unknown> | unknown;
 
@@ -22,6 +24,7 @@ export class Shutdown {
   #options: Required<ShutdownOptions>;
   #begun: Promise<void> | undefined;
   #begunAt = 0;
+  #code = 0;
 
   constructor(options: ShutdownOptions = {}) {
     this.#options = { deadlineMs: 20_000, log: (sentence) => console.error(sentence), exit: Deno.exit, ...options };
@@ -34,10 +37,14 @@ export class Shutdown {
     return () => void (this.#stoppers = this.#stoppers.filter((other) => other !== entry));
   }
 
-  /** Stops everything, last added first, then ends the program with `code` (1 if a part failed or the deadline passed). */
+  /**
+   * Stops everything, last added first, then ends the program with the first code other than 0 that it was called with
+   * (1 if there was none and a part failed or the deadline passed).
+   */
   run(code = 0): Promise<void> {
     this.#begunAt ||= Date.now();
-    return this.#begun ??= this.#stopAll().then((clean) => this.#options.exit(clean ? code : code || 1));
+    this.#code ||= code;
+    return this.#begun ??= this.#stopAll().then((clean) => this.#options.exit(this.#code || (clean ? 0 : 1)));
   }
 
   /** What a signal does: the first begins to stop, a later one ends the program at once with 130. */
@@ -70,7 +77,7 @@ export class Shutdown {
 
 let program: Shutdown | undefined;
 
-/** Has `stop` run when the program ends by Ctrl-C, SIGTERM, a closed terminal or endProgram(). Returns a function that takes it off. */
+/** Has `stop` run when the program ends by Ctrl-C, SIGTERM, a closed terminal, a killed npx or endProgram(). Returns a function that takes it off. */
 export function onShutdown(name: string, stop: Stopper): () => void {
   return theProgram().add(name, stop);
 }
@@ -90,6 +97,7 @@ function theProgram(): Shutdown {
       made.signal(0);
     });
   }
+  watchLauncher(() => made.signal(0));
   return program;
 }
 

@@ -4,7 +4,7 @@
 
 import { Buffer } from "node:buffer";
 import { hkdfSync } from "node:crypto";
-import { calculateJwkThumbprint, exportJWK, importPKCS8, type JWK } from "jose";
+import { calculateJwkThumbprint, type CryptoKey, exportJWK, importPKCS8, type JWK } from "jose";
 
 /** The two planes, which sign with keys of their own. */
 export type Plane = "tenant" | "platform";

@@ -5,11 +5,12 @@
 export const REDACTED = "[redacted]";
 
 const SECRET_WORDS =
-  "pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|access_?key|private_?key|credentials?|signature|dsn";
+  "pass(?:word|wd|phrase)?|pwd|secret|token|(?:api|access|private)[_-]?key|credentials?|signature|dsn";
 const SECRET_KEY = new RegExp(
   `${SECRET_WORDS}|authori[sz]ation|cookie|key$|^kek$|salt$|connection_?(?:string|url)|database_?url`,
   "i",
 );
+const QUOTED = String.raw`\\{1,3}"[^"]*(?:"|$)|"(?:[^"\\]|\\[^]?)*(?:"|$)|'[^']*(?:'|$)`;
 const MAX_DEPTH = 8;
 const MAX_ITEMS = 100;
 const MAX_STRING = 64 * 1024;
@@ -26,9 +27,9 @@ const SHAPES: [RegExp, string][] = [
   // Our own tokens: a prefix and 43 characters of base64url; and the usual ones of payment services.
   [/\b[a-z][a-z0-9_]{1,15}_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g, REDACTED],
   [/\b(?:sk|rk|pk|whsec)_\w{16,}/g, REDACTED],
-  // password=…, "token": "…", and the like inside text.
+  // password=…, "token": "…", and the like inside text, also inside JSON inside JSON, also cut off.
   [
-    new RegExp(`((?:${SECRET_WORDS})["']?\\s{0,3}[=:]\\s{0,3})("[^"]*"|'[^']*'|[^\\s&,;"'{}]+)`, "gi"),
+    new RegExp(`((?:${SECRET_WORDS})\\\\{0,3}["']?\\s{0,3}[=:]\\s{0,3})(?:${QUOTED}|[^\\s&,;"'{}]+)`, "gi"),
     `$1${REDACTED}`,
   ],
 ];

@@ -127,7 +127,8 @@ Deno.test("startCluster() stops the server that a killed process left behind, an
     }, name: "main", superuserPassword: "one", fast: true });
       console.log(cluster.pid);
       setInterval(() => {}, 1000);`;
-    const parent = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped", stderr: "null" }).spawn();
+    const parent = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped", stderr: "null" })
+      .spawn();
     const reader = parent.stdout.getReader();
     const pid = Number(new TextDecoder().decode((await reader.read()).value));
     await assert.rejects(start(), new RegExp(`Stop process ${parent.pid} first`));

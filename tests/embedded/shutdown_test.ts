@@ -22,7 +22,7 @@ Deno.test("Shutdown.run() stops the last added first, once, and skips what was t
     events.push("server");
   });
   takeOff();
-  await Promise.all([shutdown.run(3), shutdown.run(4)]);
+  await Promise.all([shutdown.run(), shutdown.run(3), shutdown.run(4)]);
   assert.deepEqual(events, ["server", "database", "exit 3"]);
 });
 

@@ -80,7 +80,7 @@ function fromEnvironment(variable: string): Promise<TestServer> | undefined {
 }
 
 async function startOwn(name: string, port: number): Promise<TestServer> {
-  const dir = await Deno.makeTempDir({ prefix: "bulkhead-test-" });
+  const dir = await Deno.makeTempDir({ prefix: "bulkhead-test-own-" });
   const cluster = await startCluster({ dir, name, port, superuserPassword: crypto.randomUUID(), fast: true });
   globalThis.addEventListener("unload", () => removeServer(cluster.pid, dir));
   const { host, user, password } = cluster.superuser;

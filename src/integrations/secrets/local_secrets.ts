@@ -9,7 +9,7 @@ import type { Secrets, SecretScope } from "./secrets.ts";
 
 const FORMAT = "bhs1";
 const IV_BYTES = 12;
-const SEALED = /^bhs1\.(\d{1,6})\.([A-Za-z0-9_-]{80})\.([A-Za-z0-9_-]{38,1400000})$/;
+const SEALED = /^bhs1\.([1-9]\d{0,5})\.([A-Za-z0-9_-]{80})\.([A-Za-z0-9_-]{38,1400000})$/;
 
 /**
  * Seals as `bhs1.<key version>.<wrapped data key>.<ciphertext>`, each part base64url of IV, data and tag.

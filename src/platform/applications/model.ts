@@ -32,7 +32,8 @@ const ONE_LINE = /^[^\u0000-\u001f\u007f\u0085\u2028\u2029]*$/;
 // deno-lint-ignore no-control-regex -- PostgreSQL's text cannot hold NUL
 const NO_NUL = /^[^\u0000]*$/;
 // Plain addresses only (RFC 5321 without quoted local parts): what the mail adapters accept.
-const ADDRESS = /^(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/i;
+const ADDRESS =
+  /^(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/i;
 
 const line = (max: number) => z.string().trim().min(1).max(max).regex(ONE_LINE, "Use one line");
 const prose = (max: number) => z.string().trim().max(max).regex(NO_NUL, "Leave out NUL characters");
@@ -85,7 +86,7 @@ export const submission = z.strictObject({
   notes: prose(2000).optional(),
 }).superRefine((body, context) => {
   if (body.tier === "byo" && !body.byo) {
-    context.addIssue({ code: "custom", path: ["byo"], message: "Give the server that tier \"byo\" needs" });
+    context.addIssue({ code: "custom", path: ["byo"], message: 'Give the server that tier "byo" needs' });
   }
   if (body.tier !== "byo" && body.byo) {
     context.addIssue({ code: "custom", path: ["byo"], message: `Leave it out: tier "${body.tier}" needs no server` });

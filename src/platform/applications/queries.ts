@@ -13,7 +13,8 @@ import {
   type Submission,
 } from "./model.ts";
 
-const COLUMNS = sql`id, organization_name, slug, contact_first_name, contact_last_name, contact_email, time_zone, locale,
+const COLUMNS =
+  sql`id, organization_name, slug, contact_first_name, contact_last_name, contact_email, time_zone, locale,
   currency, requested_tier, tier, notes, status, reviewer_id, review_notes, reviewed_at, tenant_id, failure,
   created_at, updated_at,
   case when byo_host is not null then jsonb_build_object('host', byo_host, 'port', byo_port, 'database', byo_database,
@@ -40,7 +41,9 @@ export function insertApplication(tx: Tx, application: NewApplication): Query<Ap
       byo_user, byo_password_sealed, byo_tls_mode, byo_tls_ca, notes)
     values (${application.id}, ${application.organization_name}, ${application.slug}, ${application.contact_first_name},
       ${application.contact_last_name}, ${application.contact_email}, ${application.time_zone}, ${application.locale},
-      ${application.currency}, ${application.tier}, ${byo?.host ?? null}, ${byo?.port ?? null}, ${byo?.database ?? null},
+      ${application.currency}, ${application.tier}, ${byo?.host ?? null}, ${byo?.port ?? null}, ${
+    byo?.database ?? null
+  },
       ${byo?.user ?? null}, ${application.sealedPassword}, ${byo?.tls_mode ?? null}, ${byo?.tls_ca ?? null},
       ${application.notes ?? null})
     on conflict (lower(slug)) where status <> 'rejected' do nothing
@@ -116,4 +119,3 @@ export function invalidState(current: ApplicationStatus, move: ApplicationMove):
   const allowed = from.map((status) => `"${status}"`).join(" or ");
   return new AppError("invalid_state", `The application is "${current}"; only ${allowed} can become "${to}"`);
 }
-

@@ -1,16 +1,15 @@
 // What operators decide: approve, reject, try again. A decision and the job that follows it are one transaction; the
 // customer's server is examined before, so that nothing waits on a stranger inside a transaction.
 import { z } from "@hono/zod-openapi";
-import type { Tx } from "../../db/sql.ts";
-import { sql } from "../../db/sql.ts";
+import { sql, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import { recordEvent } from "../events/queries.ts";
 import { examineByoServer } from "../placements/examine.ts";
 import { PROVISION_QUEUE } from "../provisioning/jobs.ts";
-import { listSteps } from "../provisioning/queries.ts";
+import { isStranded, listSteps } from "../provisioning/queries.ts";
 import type { Tier } from "../tenants/model.ts";
-import { applicationAnswer, APPLICATION_MOVES, approval, rejection } from "./model.ts";
+import { type Application, APPLICATION_MOVES, applicationAnswer, approval, rejection } from "./model.ts";
 import { findApplication, findByoConnection, invalidState, moveApplication } from "./queries.ts";
 
 const DECIDERS = ["superadmin"] as const;
@@ -101,13 +100,14 @@ export const reject = route({
     }),
 });
 
-/** `applications.retry`: goes on where provisioning failed; also when only the setup mail could not be sent. */
+/** `applications.retry`: goes on where provisioning stopped. */
 export const retry = route({
   operation: "applications.retry",
   method: "post",
   path: "/v1/applications/{id}/retry",
   summary: "Provision again after a failure",
-  description: "Steps that are done are kept. A tenant that works but whose setup mail failed gets the mail again.",
+  description: "Steps that are done are kept. Also for a provisioning that no worker carries out any more, and for a " +
+    "tenant that works but whose setup mail could not be sent.",
   tag: "Applications",
   roles: DECIDERS,
   params,
@@ -117,12 +117,17 @@ export const retry = route({
     call.asPlatform(async (tx) => {
       const { id } = call.params;
       const current = await findApplication(tx, id);
-      const unmailed = current?.status === "provisioned" && current.tenant_id !== null &&
-        (await listSteps(tx, current.tenant_id)).some((step) => step.step === "mail" && step.state === "failed");
-      const application = unmailed ? current : await moveApplication(tx, id, "retry");
+      const keepsState = current && (await lacksMail(tx, current) || await isStranded(tx, id));
+      const application = keepsState ? current : await moveApplication(tx, id, "retry");
       const actor = `operator:${call.operator.id}`;
       await recordEvent(tx, { type: "application.retried", actor, applicationId: id, tenantId: application.tenant_id });
       await enqueueProvisioning(call, tx, id);
       return application;
     }),
 });
+
+async function lacksMail(tx: Tx, { status, tenant_id }: Application): Promise<boolean> {
+  if (status !== "provisioned" || !tenant_id) return false;
+  const steps = await listSteps(tx, tenant_id);
+  return steps.some(({ step, state }) => step === "mail" && state === "failed");
+}

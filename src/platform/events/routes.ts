@@ -16,7 +16,11 @@ export const list = route({
   query: pageQuery({
     sort: ["occurred_at"],
     defaultSort: "-occurred_at",
-    filters: { type: z.enum(EVENT_TYPES).optional(), tenant_id: z.uuid().optional(), application_id: z.uuid().optional() },
+    filters: {
+      type: z.enum(EVENT_TYPES).optional(),
+      tenant_id: z.uuid().optional(),
+      application_id: z.uuid().optional(),
+    },
   }),
   answer: pageOf(eventAnswer),
   handler: async (call) => {

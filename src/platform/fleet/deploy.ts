@@ -130,7 +130,9 @@ async function registerShared(sql: Sql, servers: Servers): Promise<{ id: string;
     await tx.unsafe(`set local role ${OWN_ROLES.owner}`);
     const [server] = await tx`
       insert into platform.servers (id, name, kind, host, port, tls_mode, server_version_num)
-      values (${newId()}, 'own', 'own', ${host}, ${port}, ${tls?.mode ?? "disable"}, current_setting('server_version_num')::int)
+      values (${newId()}, 'own', 'own', ${host}, ${port}, ${
+      tls?.mode ?? "disable"
+    }, current_setting('server_version_num')::int)
       on conflict (name) do update set host = excluded.host, port = excluded.port, tls_mode = excluded.tls_mode,
         server_version_num = excluded.server_version_num
       returning id`;

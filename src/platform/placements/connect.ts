@@ -4,13 +4,20 @@ import { openDirect, type Sql } from "../../db/direct.ts";
 import type { Target } from "../../db/pool.ts";
 import { AppError } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
+import { within } from "./deadline.ts";
 import { type Placement, serverScope } from "./model.ts";
 
-/** Milliseconds that one statement of a rollout may run. */
-const STATEMENT_MS = 20_000;
+/** What one statement of a rollout may take, in milliseconds, and all of its answers, in bytes: servers may be strangers'. */
+export const ROLLOUT_LIMITS = { statementTimeoutMs: 20_000, byteLimit: 64 * 1024 * 1024 };
+const WORK_MS = 60_000;
 
-async function byoTarget(services: Services, placement: Placement): Promise<Target> {
+/**
+ * How to connect to a placement's database as the one who may change it.
+ * @throws AppError `egress_refused` when a customer's host may not be connected to.
+ */
+export async function placementTarget(services: Services, placement: Placement): Promise<Target> {
   const { server } = placement;
+  if (server.kind === "own") return services.servers.migrator(placement.database_name);
   if (!server.admin_user || !server.admin_secret) throw new AppError("internal", "The customer's server has no login");
   const { address, servername } = await services.egress.resolve(server.host);
   return {
@@ -24,24 +31,13 @@ async function byoTarget(services: Services, placement: Placement): Promise<Targ
   };
 }
 
-/** Runs `work` on a connection of its own to the placement's database, as the one who may change it; closes it. */
-export async function withPlacement<T>(
-  services: Services,
-  placement: Placement,
-  work: (sql: Sql) => Promise<T>,
-): Promise<T> {
-  const target = placement.server.kind === "byo"
-    ? await byoTarget(services, placement)
-    : services.servers.migrator(placement.database_name);
-  return await withDirect(target, work);
-}
-
-/** Runs `work` on a direct connection and closes it. */
+/** Runs `work` on a connection of its own and closes it; a minute is the most that it may take. */
 export async function withDirect<T>(target: Target, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = await openDirect(target, { statementTimeoutMs: STATEMENT_MS });
+  const sql = await openDirect(target, ROLLOUT_LIMITS);
+  const late = () => new AppError("database_unavailable", "The database does not answer in time");
   try {
-    return await work(sql);
+    return await within(WORK_MS, work(sql), late);
   } finally {
-    await sql.end({ timeout: 1 });
+    await sql.end({ timeout: 1 }).catch(() => {});
   }
 }

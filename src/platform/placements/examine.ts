@@ -6,9 +6,12 @@ import { AppError, type Code } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
 import { byoScope } from "../applications/model.ts";
 import type { ByoConnection } from "../applications/queries.ts";
+import { within } from "./deadline.ts";
 
 /** Milliseconds for the whole examination. */
 const DEADLINE_MS = 5_000;
+/** Bytes that the server may send meanwhile. */
+const BYTE_LIMIT = 64 * 1024;
 /** PostgreSQL 15. */
 const MIN_VERSION = 150_000;
 
@@ -37,12 +40,11 @@ export async function examineByoServer(
   const tls = { mode, ca: connection.tls_ca ?? undefined, servername };
   const target = { host: address, port, database, user, password, tls, applicationName: "bulkhead examination" };
   const left = () => Math.max(1, DEADLINE_MS - (performance.now() - started));
-  const sql = await openDirect(target, { connectMs: left(), statementTimeoutMs: Math.ceil(left()) })
-    .catch((error) => {
-      throw connectFailure(error);
-    });
+  const limits = { connectMs: left(), statementTimeoutMs: Math.ceil(left()), byteLimit: BYTE_LIMIT };
+  const sql = await openDirect(target, limits).catch((error) => Promise.reject(connectFailure(error)));
   try {
-    const findings = await within(left(), ask(sql));
+    const asked = ask(sql).catch((error) => Promise.reject(connectFailure(error)));
+    const findings = await within(left(), asked, () => unreachable("The server does not answer in time"));
     judge(findings);
     return findings.version;
   } finally {
@@ -70,7 +72,10 @@ function judge(findings: Findings | undefined): void {
   ];
   if (lacking.length > 0) throw new AppError("byo_rights_missing", `The login lacks ${lacking.join(" and ")}`);
   if (findings.occupied) {
-    throw new AppError("conflict", 'The database has a schema "app", "tenant" or "reference" already; give an empty one');
+    throw new AppError(
+      "conflict",
+      'The database has a schema "app", "tenant" or "reference" already; give an empty one',
+    );
   }
 }
 
@@ -96,21 +101,12 @@ export function connectFailure(error: unknown): AppError {
   const [known, detail] = (typeof code === "string" ? REFUSALS[code] : undefined) ?? [];
   if (known) return new AppError(known, detail, { cause: error });
   const certificate = typeof code === "string" && /CERT|SIGNATURE|ALTNAME|SELF_SIGNED/.test(code);
-  return unreachable(certificate ? "The server's certificate cannot be verified" : "The server cannot be reached", error);
+  return unreachable(
+    certificate ? "The server's certificate cannot be verified" : "The server cannot be reached",
+    error,
+  );
 }
 
 function unreachable(detail: string, cause?: unknown): AppError {
   return new AppError("byo_unreachable", detail, { cause });
-}
-
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unreachable("The server does not answer in time")), milliseconds);
-  });
-  try {
-    return await Promise.race([work.catch((error) => Promise.reject(connectFailure(error))), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,6 +1,5 @@
 // Servers and placements in the platform database. Rows are written before what they describe is made, so that a
 // database that was made and then forgotten cannot be: whatever exists is named here.
-import { newId } from "../../db/ids.ts";
 import type { PlacementRoles } from "../../db/names.ts";
 import { type Query, type Rows, sql, type Tx } from "../../db/sql.ts";
 import type { Tier } from "../tenants/model.ts";
@@ -10,25 +9,6 @@ const SELECT = sql`select p.id, p.kind, p.database_name, p.tenant_login, p.owner
     jsonb_build_object('id', s.id, 'kind', s.kind, 'host', s.host, 'port', s.port, 'tls_mode', s.tls_mode,
       'tls_ca', s.tls_ca, 'admin_user', s.admin_user, 'admin_secret', s.admin_secret) as server
   from platform.placements p join platform.servers s on s.id = p.server_id`;
-
-/** What is known of a server of ours. */
-export interface OwnServer {
-  /** Short name; the same name means the same server. */
-  name: string;
-  host: string;
-  port: number;
-  tlsMode: "disable" | "require";
-  versionNum: number;
-}
-
-/** Writes down our server, or brings its row up to date. Gives its id. */
-export function ensureOwnServer(tx: Tx, server: OwnServer): Query<string> {
-  return tx<{ id: string }>`insert into platform.servers (id, name, kind, host, port, tls_mode, server_version_num)
-    values (${newId()}, ${server.name}, 'own', ${server.host}, ${server.port}, ${server.tlsMode}, ${server.versionNum})
-    on conflict (name) do update set host = excluded.host, port = excluded.port, tls_mode = excluded.tls_mode,
-      server_version_num = excluded.server_version_num
-    returning id`.map((rows) => rows[0].id);
-}
 
 /** The server of ours that new placements go to: the oldest one. */
 export function findOwnServer(tx: Tx): Query<string | undefined> {
@@ -75,7 +55,9 @@ export function findPlacement(tx: Tx, id: string): Query<Placement | undefined> 
 /** The shared placement for a new tenant: the ready one with the fewest tenants. */
 export function findSharedPlacement(tx: Tx): Query<Placement | undefined> {
   return tx<Placement>`${SELECT} where p.kind = 'shared' and p.state = 'ready'
-    order by (select count(*) from platform.tenants t where t.placement_id = p.id), p.id limit 1`.map((rows) => rows[0]);
+    order by (select count(*) from platform.tenants t where t.placement_id = p.id), p.id limit 1`.map((rows) =>
+    rows[0]
+  );
 }
 
 /** All placements that are ready, oldest first. */

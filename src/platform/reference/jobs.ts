@@ -1,8 +1,8 @@
 // The job that publishes reference data to every placement that is ready. One placement that cannot be reached does not
 // keep the others from it; the job is then tried again as a whole, which changes nothing where it succeeded.
-import type { QueuedJob, QueueDefinition } from "../../queue/queue.ts";
+import type { QueueDefinition, QueuedJob } from "../../queue/queue.ts";
 import type { Services } from "../../tenancy/services.ts";
-import { withPlacement } from "../placements/connect.ts";
+import { placementTarget, withDirect } from "../placements/connect.ts";
 import type { Placement } from "../placements/model.ts";
 import { listReadyPlacements } from "../placements/queries.ts";
 import type { SyncReport } from "./model.ts";
@@ -22,7 +22,8 @@ export const REFERENCE_QUEUE: QueueDefinition = {
 export async function publishTo(services: Services, placement: Placement): Promise<SyncReport> {
   const context = { actor: "job:reference.sync", operation: "reference.sync", requestId: "", readOnly: true };
   const data = await services.doors.asPlatform(context, (tx) => readReference(tx));
-  return await withPlacement(services, placement, (sql) => syncReference(sql, placement.owner_role, data));
+  const target = await placementTarget(services, placement);
+  return await withDirect(target, (sql) => syncReference(sql, placement.owner_role, data));
 }
 
 /** Publishes to every ready placement. Throws after the last one when any failed. */
@@ -42,6 +43,3 @@ export async function publish(services: Services, job?: QueuedJob): Promise<void
   }
   if (failures > 0) throw new Error(`Reference data did not reach ${failures} of ${placements.length} placements`);
 }
-
-/** Jobs of this module: the queue and what works it. */
-export const jobs = [{ queue: REFERENCE_QUEUE, run: publish }];

@@ -4,7 +4,8 @@ import { AppError } from "../../errors.ts";
 import type { Page } from "../../http/paging.ts";
 import { type Tenant, TENANT_TRANSITIONS, type TenantStatus, type Tier } from "./model.ts";
 
-const COLUMNS = sql`t.id, t.slug, t.name, t.status, t.status_reason, t.status_actor, t.status_changed_at, t.tier, t.plan,
+const COLUMNS =
+  sql`t.id, t.slug, t.name, t.status, t.status_reason, t.status_actor, t.status_changed_at, t.tier, t.plan,
   t.contact_name, t.contact_email, t.time_zone, t.locale, t.currency, t.created_at, t.updated_at, t.deleted_at,
   case when p.id is not null then jsonb_build_object('id', p.id, 'kind', p.kind, 'state', p.state, 'server', s.name,
     'host', s.host, 'port', s.port, 'database', p.database_name) end as placement`;
@@ -73,7 +74,9 @@ export async function moveTenant(
 ): Promise<void> {
   const from = [...TENANT_TRANSITIONS[to]];
   const { count } = await tx`update platform.tenants
-    set status = ${to}, status_reason = ${change.reason ?? null}, status_actor = ${change.actor}, status_changed_at = now()
+    set status = ${to}, status_reason = ${
+    change.reason ?? null
+  }, status_actor = ${change.actor}, status_changed_at = now()
     where id = ${id} and status = any (${from}::text[])`;
   if (count === 1) return;
   const [tenant] = await tx<{ status: TenantStatus }>`select status from platform.tenants where id = ${id}`;

@@ -3,19 +3,17 @@
 import { z } from "@hono/zod-openapi";
 
 /** Names that no tenant gets: our own hosts and paths, well-known mail and web names, words that pretend to be us. */
-export const RESERVED_SLUGS: ReadonlySet<string> = new Set([
-  ...["www", "api", "app", "apps", "admin", "administrator", "root", "system", "platform", "operator", "operators"],
-  ...["bulkhead", "tenant", "tenants", "account", "accounts", "member", "members", "auth", "login", "logout", "signup"],
-  ...["sso", "oauth", "setup-password", "settings", "console", "dashboard", "billing", "payments", "pay", "invoice"],
-  ...["mail", "email", "smtp", "imap", "pop", "pop3", "mx", "webmail", "postmaster", "hostmaster", "webmaster", "abuse"],
-  ...["security", "noreply", "no-reply", "support", "help", "status", "docs", "doc", "blog", "news", "static", "assets"],
-  ...["cdn", "media", "files", "download", "downloads", "upload", "uploads", "images", "img", "public", "private"],
-  ...["internal", "intranet", "dev", "test", "testing", "stage", "staging", "demo", "prod", "production", "sandbox"],
-  ...["beta", "alpha", "localhost", "local", "localdomain", "example", "invalid", "ns", "ns1", "ns2", "dns", "ftp"],
-  ...["ssh", "vpn", "git", "db", "database", "postgres", "queue", "jobs", "worker", "metrics", "health", "healthz"],
-  ...["openapi", "webhook", "webhooks", "v1", "v2", "me", "null", "undefined", "well-known", "wpad", "autoconfig"],
-  ...["autodiscover", "shared", "dedicated", "byo", "reference", "pgboss"],
-]);
+export const RESERVED_SLUGS: ReadonlySet<string> = new Set(
+  `www api app apps admin administrator root system platform operator operators bulkhead tenant tenants account
+  accounts member members auth login logout signup sso oauth setup-password settings console dashboard billing
+  payments pay invoice mail email smtp imap pop pop3 mx webmail postmaster hostmaster webmaster abuse security
+  noreply no-reply support help status docs doc blog news static assets cdn media files download downloads upload
+  uploads images img public private internal intranet dev test testing stage staging demo prod production sandbox
+  beta alpha localhost local localdomain example invalid ns ns1 ns2 dns ftp ssh vpn git db database postgres queue
+  jobs worker metrics health healthz openapi webhook webhooks v1 v2 me null undefined well-known wpad autoconfig
+  autodiscover shared dedicated byo reference pgboss`
+    .split(/\s+/),
+);
 
 const LABEL = /^(?!..--)[a-z0-9]+(-+[a-z0-9]+)*$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -32,7 +30,7 @@ export const slugSchema = z.string()
   .refine((slug) => !UUID.test(slug), "Use something that does not look like an id")
   .openapi({ description: "Name in URLs; stored in lower case", example: "acme" });
 
-/** Whether a lower-case slug is kept back: listed above, or a single letter's path such as `t`. */
+/** Whether a lower-case slug is kept back. */
 export function isReserved(slug: string): boolean {
-  return slug.length < 2 || RESERVED_SLUGS.has(slug);
+  return RESERVED_SLUGS.has(slug);
 }

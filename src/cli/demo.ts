@@ -1,0 +1,66 @@
+// `demo`: starts everything, tells the story step by step with timings, and serves until Ctrl-C.
+// `--once` ends after the story, `--json` prints one JSON document and nothing else on standard output.
+import type { Config } from "../config.ts";
+import { tellStory } from "../demo/story.ts";
+import { CAST } from "../demo/cast.ts";
+import { endProgram } from "../embedded/shutdown.ts";
+import { type Local, startLocal } from "./local.ts";
+
+/** How the demo is run. */
+export interface DemoOptions {
+  config: Config;
+  dir: string;
+  once: boolean;
+  json: boolean;
+}
+
+/** Runs the demo. Resolves when it serves (or, with `once`, when everything is stopped); never with a half story. */
+export async function demo(options: DemoOptions): Promise<void> {
+  const out = options.json ? (_: string) => {} : (line: string) => console.log(line);
+  const started = performance.now();
+  const steps: { step: string; ms: number; facts: string[] }[] = [];
+  const tell = (step: string, ms: number, facts: string[]) => {
+    steps.push({ step, ms: Math.round(ms), facts });
+    out(`✔ ${step.padEnd(64)} ${String(Math.round(ms)).padStart(6)} ms`);
+    for (const fact of facts) out(`    ${fact}`);
+  };
+  let failure: string | undefined;
+  let local: Local | undefined;
+  let result: Awaited<ReturnType<typeof tellStory>> | undefined;
+  try {
+    out("Bulkhead: three tenants in three tiers, on a real PostgreSQL\n");
+    local = await startLocal({ config: options.config, dir: options.dir, say: out });
+    tell("The platform starts", performance.now() - started, startFacts(local));
+    result = await tellStory(local, tell);
+  } catch (error) {
+    failure = error instanceof Error ? error.message : String(error);
+    console.error(`\n✘ ${failure}`);
+  }
+  if (options.json) {
+    const document = { ok: !failure, error: failure, ms: Math.round(performance.now() - started), steps, ...result };
+    console.log(JSON.stringify({ ...document, ...(local && { url: local.url }) }, null, 2));
+  }
+  if (failure) await endProgram(1);
+  if (options.once) await endProgram(0);
+  if (local) out(goodbye(local));
+}
+
+function startFacts(local: Local): string[] {
+  const facts = Object.entries(local.timings).map(([part, ms]) => `${part}: ${ms} ms`);
+  return [facts.join(", "), `PostgreSQL ${local.deployed.serverVersion}, proof passed`];
+}
+
+function goodbye(local: Local): string {
+  const people = CAST.map(({ slug, tier, admin }) =>
+    `  ${slug.padEnd(18)} ${tier.padEnd(10)} ${admin.email.padEnd(30)} ${local.url}/t/${slug}/v1/…`
+  );
+  return `
+Everything works. It serves until Ctrl-C:
+  API documentation  ${local.url}/docs
+  Mailbox            ${local.url}/dev/mail
+  Operator           ${local.operator.email}
+Tenants' administrators:
+${people.join("\n")}
+Passwords and database URLs: .bulkhead/run.json (the administrators' are in .bulkhead/secrets.json, "demo-<slug>")
+`;
+}

@@ -1,0 +1,53 @@
+// The program: `deno task dev | demo | reset | db | bench`. The only file besides deploy.ts that reads the environment.
+import { Command, Option } from "commander";
+import { bench } from "./cli/bench.ts";
+import { deploy, newMigration, status } from "./cli/db.ts";
+import { demo } from "./cli/demo.ts";
+import { dev } from "./cli/dev.ts";
+import { reset } from "./cli/reset.ts";
+import { readConfig } from "./config.ts";
+
+const program = new Command("bulkhead")
+  .description("Multi-tenant SaaS foundation on PostgreSQL row-level security")
+  .showHelpAfterError()
+  .addOption(new Option("--home <folder>", "folder of the local installation").default(".bulkhead"));
+
+const dir = () => program.opts<{ home: string }>().home;
+const config = (quiet = false) => readConfig({ ...(quiet && { LOG_LEVEL: "silent" }), ...Deno.env.toObject() });
+
+program.command("dev").description("serve the platform here until Ctrl-C")
+  .action(() => dev({ config: config(), dir: dir() }));
+
+program.command("demo").description("tell the whole story on real input, then serve until Ctrl-C")
+  .option("--once", "end after the story", false)
+  .option("--json", "print the results as one JSON document", false)
+  .action((options) => demo({ config: config(true), dir: dir(), ...options }));
+
+program.command("reset").description("remove the local installation with all its data")
+  .option("-y, --yes", "do not ask", false)
+  .action((options) => reset({ dir: dir(), ...options }));
+
+const db = program.command("db").description("the schema: roll out, show, add a migration");
+db.command("deploy").description("roll out roles, migrations, queue, policies; then prove them")
+  .option("--json", "print the report as JSON", false)
+  .action((options) => deploy({ config: config(true), dir: dir(), ...options }));
+db.command("status").description("show which migrations are applied")
+  .option("--json", "print them as JSON", false)
+  .action((options) => status({ config: config(true), dir: dir(), ...options }));
+db.command("new").description("add an empty migration")
+  .addArgument(program.createArgument("<plane>").choices(["platform", "tenant"]))
+  .argument("<name>", "words joined by _")
+  .action((plane, name) => void newMigration(plane, name));
+
+program.command("bench").description("measure, with goals")
+  .argument("[suite]", "which measurements", "main")
+  .option("--json", "print the numbers as JSON", false)
+  .action((suite, options) => bench({ config: config(true), suite, ...options }));
+
+try {
+  await program.parseAsync(Deno.args, { from: "user" });
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  if (config(true).LOG_LEVEL === "debug") console.error(error);
+  Deno.exit(1);
+}

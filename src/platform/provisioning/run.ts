@@ -1,0 +1,81 @@
+// One run of the saga: what its steps work with. A run keeps one connection to the tenant's database open over its
+// steps, and knows the tenant only by what the platform database says.
+import { openDirect, type Sql } from "../../db/direct.ts";
+import type { Work } from "../../db/doors.ts";
+import { AppError } from "../../errors.ts";
+import type { Services } from "../../tenancy/services.ts";
+import type { Application } from "../applications/model.ts";
+import { placementTarget, ROLLOUT_LIMITS } from "../placements/connect.ts";
+import { connectFailure } from "../placements/examine.ts";
+import { type Placement, routed } from "../placements/model.ts";
+import type { Lease } from "./queries.ts";
+
+/** Who the saga is in events and contexts. */
+export const ACTOR = "job:tenants.provision";
+const OPERATION = "tenants.provision";
+
+/** One run, by one worker, for one application. */
+export class Run {
+  readonly lease: Lease;
+  /** The queue's id of the job. */
+  readonly jobId: string;
+  #placement: Placement | undefined;
+  #direct: Promise<Sql> | undefined;
+
+  constructor(
+    readonly services: Services,
+    /** The application as of the start of the run; its tenant has an id. */
+    readonly application: Application & { tenant_id: string },
+    options: { lease: Lease; jobId: string },
+  ) {
+    this.lease = options.lease;
+    this.jobId = options.jobId;
+  }
+
+  get tenantId(): string {
+    return this.application.tenant_id;
+  }
+
+  /** Where the tenant lives; set by the step "placement", or read again by a run that comes after it. */
+  get placement(): Placement {
+    if (!this.#placement) throw new AppError("internal", "The tenant has no placement yet");
+    return this.#placement;
+  }
+
+  set placement(placement: Placement | undefined) {
+    this.#placement = placement;
+  }
+
+  /** Runs work on the platform database. */
+  async asPlatform<T>(work: Work<T>): Promise<T> {
+    const context = { actor: ACTOR, operation: OPERATION, requestId: this.jobId, readOnly: false };
+    return await this.services.doors.asPlatform(context, work);
+  }
+
+  /** Runs work in the new tenant, by the same door as everyone. */
+  async asTenant<T>(work: Work<T>): Promise<T> {
+    const tenant = { id: this.tenantId, placement: routed(this.placement) };
+    const entering = { userId: null, operation: OPERATION, requestId: this.jobId, readOnly: false };
+    return await this.services.doors.asTenant(await this.services.targets.context(tenant, entering), work);
+  }
+
+  /** The connection to the tenant's database as the one who may change it. */
+  direct(): Promise<Sql> {
+    return this.#direct ??= this.#open();
+  }
+
+  async #open(): Promise<Sql> {
+    const target = await placementTarget(this.services, this.placement);
+    try {
+      return await openDirect(target, ROLLOUT_LIMITS);
+    } catch (error) {
+      throw this.placement.server.kind === "byo" ? connectFailure(error) : error;
+    }
+  }
+
+  /** Closes what the run opened. */
+  async close(): Promise<void> {
+    const sql = await this.#direct?.catch(() => undefined);
+    await sql?.end({ timeout: 1 }).catch(() => {});
+  }
+}

@@ -1,0 +1,91 @@
+// Runs the whole platform in this process: HTTP, worker, mailbox. `dev`, `demo`, `serve` and the tests start it here.
+import { createApp } from "./app.ts";
+import type { Config } from "./config.ts";
+import { createMailbox } from "./integrations/mail/mailbox.ts";
+import { mailPages } from "./integrations/mail/mail_pages.ts";
+import { deployOwnServer, type DeployReport } from "./platform/fleet/deploy.ts";
+import { prepareFirstOperator } from "./platform/operators/first.ts";
+import { putProvider } from "./platform/reference/queries.ts";
+import { SAMPLE_PROVIDER } from "./platform/reference/sample.ts";
+import { createServices, platformHosts } from "./services.ts";
+import type { Log } from "./telemetry/log.ts";
+import type { Servers } from "./tenancy/servers.ts";
+import type { Services } from "./tenancy/services.ts";
+import { QUEUES, startWorker } from "./worker.ts";
+
+/** What is served, and where from. */
+export interface ServeOptions {
+  config: Config;
+  servers: Servers;
+  /** Folder of the built-in mailbox; its pages are served at /dev/mail when no SMTP server is configured. */
+  mailFolder: string;
+  /** The first operator; made when there is none. */
+  operator: { email: string; password: string };
+  /** Whether queued jobs are worked here. */
+  worker: boolean;
+  /** Whether the sample provider and its tariff are put in. */
+  sample: boolean;
+  log?: Log;
+}
+
+/** A running platform. */
+export interface Serving {
+  url: string;
+  port: number;
+  services: Services;
+  deployed: DeployReport;
+  stop(): Promise<void>;
+}
+
+/** Rolls the server out, starts everything and serves until `stop()`. */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const { config, servers } = options;
+  const deployed = await deployOwnServer(servers, QUEUES);
+  let handle: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
+  const listening = listen(config, (request) => handle(request));
+  const { port } = listening.addr;
+  const publicUrl = config.PUBLIC_URL ?? `http://${config.HOST === "0.0.0.0" ? "localhost" : config.HOST}:${port}`;
+  const mailbox = createMailbox(options.mailFolder);
+  const running = await createServices({
+    config,
+    servers,
+    publicUrl,
+    worker: options.worker,
+    localMail: mailbox,
+    log: options.log,
+  });
+  const { services } = running;
+  if (options.sample) await putSample(services);
+  await prepareFirstOperator(services, options.operator);
+  const app = createApp(services, platformHosts(config, publicUrl));
+  if (!config.SMTP_URL) app.route("/dev/mail", mailPages(mailbox));
+  handle = (request) => app.fetch(request);
+  const stopWorker = options.worker ? await startWorker(services) : () => {};
+  return {
+    url: publicUrl,
+    port,
+    services,
+    deployed,
+    async stop() {
+      stopWorker();
+      await listening.shutdown();
+      await running.stop();
+    },
+  };
+}
+
+async function putSample(services: Services): Promise<void> {
+  const context = { actor: "system", operation: "reference.sample", requestId: "", readOnly: false };
+  await services.doors.asPlatform(context, (tx) => putProvider(tx, SAMPLE_PROVIDER));
+}
+
+/** Listens on the configured port, or the next free one. Port 0 takes any. */
+function listen(config: Config, handler: (request: Request) => Response | Promise<Response>) {
+  for (let port = config.PORT;; port++) {
+    try {
+      return Deno.serve({ hostname: config.HOST, port, onListen: () => {} }, handler) as Deno.HttpServer<Deno.NetAddr>;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse) || port >= config.PORT + 50) throw error;
+    }
+  }
+}

@@ -1,0 +1,422 @@
+// Pool.run(): round trips, transactions, refusals, limits; with real PostgreSQL.
+import assert from "node:assert/strict";
+import { AppError } from "../../src/errors.ts";
+import { openDirect } from "../../src/db/direct.ts";
+import type { Pool } from "../../src/db/pool.ts";
+import { json, type Query, sql, type Tx } from "../../src/db/sql.ts";
+import { as, database, failure, falseServer, leftover, pause, withPool } from "./setup.ts";
+
+const target = await database("pool");
+
+async function roundTrips(pool: Pool, work: () => PromiseLike<unknown>): Promise<number> {
+  const before = pool.stats().roundTrips;
+  await work();
+  return pool.stats().roundTrips - before;
+}
+
+const whoAmI = (tx: Tx) =>
+  tx<{ tenant: string; n: number }>`select current_setting('app.tenant_id') as tenant, ${1}::int as n`;
+
+Deno.test("Pool.run() sends a lone statement with its context in one round trip", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const visit = () => pool.run(as("a"), whoAmI);
+    assert.equal(await roundTrips(pool, visit), 2); // the first time on a connection the driver describes it
+    assert.equal(await roundTrips(pool, visit), 1);
+    const rows = await pool.run(as("b"), whoAmI);
+    assert.deepEqual(rows, [{ tenant: "b", n: 1 }]);
+    assert.ok(rows.constructor === Array && rows.count === 1);
+    const noValues = () => pool.run(as("a"), (tx) => tx`select current_setting('app.tenant_id')`);
+    assert.equal(await roundTrips(pool, noValues), 1);
+    const mapped = () => pool.run(as("a"), (tx) => whoAmI(tx).map((found) => found[0].tenant));
+    assert.equal(await roundTrips(pool, mapped), 1);
+    assert.equal(await mapped(), "a");
+  }));
+
+Deno.test("Pool.run() needs n + 1 round trips for n statements", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const visit = () =>
+      pool.run(as("a"), async (tx) => {
+        const [first] = await whoAmI(tx);
+        const [second] = await whoAmI(tx);
+        assert.deepEqual([first.tenant, second.tenant], ["a", "a"]);
+      });
+    await visit();
+    assert.equal(await roundTrips(pool, visit), 3);
+    assert.equal(await roundTrips(pool, () => pool.run(as("a"), () => Promise.resolve())), 0);
+    assert.equal(await roundTrips(pool, () => pool.run(as("a"), async (tx) => await whoAmI(tx))), 2);
+  }));
+
+Deno.test("Pool.run() reads and writes every kind of value", () =>
+  withPool(target, {}, async (pool) => {
+    const [row] = await pool.run(as("a"), (tx) =>
+      tx`select ${7}::int as int4, ${7n}::int8 as int8, ${"1.50"}::numeric as numeric, ${1.5}::float8 as float8,
+        ${true}::bool as bool, ${new Date("2011-12-01T05:00:00Z")}::timestamptz as at, 'infinity'::timestamptz as never,
+        '0044-03-15 BC'::timestamptz as ides, ${"2011-12-01"}::date as date, '12:30'::time as time,
+        ${json({ a: [1] })}::jsonb as jsonb, ${json("x")}::json as json, ${new Uint8Array([0, 255])}::bytea as bytea,
+        ${["a", null, 'q"\\']}::text[] as texts, ${[1, null]}::int[] as ints, ${[1n]}::int8[] as longs,
+        ${[]}::uuid[] as uuids, array['{"a":1}'::jsonb] as jsons, ${null}::text as nothing, ${"ü"} as text`);
+    assert.deepEqual(row, {
+      int4: 7,
+      int8: "7",
+      numeric: "1.50",
+      float8: 1.5,
+      bool: true,
+      at: "2011-12-01T05:00:00.000Z",
+      never: "infinity",
+      ides: "0044-03-15 00:00:00+00 BC",
+      date: "2011-12-01",
+      time: "12:30:00",
+      jsonb: { a: [1] },
+      json: "x",
+      bytea: new Uint8Array([0, 255]),
+      texts: ["a", null, 'q"\\'],
+      ints: [1, null],
+      longs: ["1"],
+      uuids: [],
+      jsons: [{ a: 1 }],
+      nothing: null,
+      text: "ü",
+    });
+  }));
+
+Deno.test("Pool.run() counts affected rows and takes 10,000 rows in one statement", () =>
+  withPool(target, {}, async (pool) => {
+    await pool.run(as("a"), (tx) => tx`create table bulk (id int, name text)`);
+    const ids = Array.from({ length: 10_000 }, (_, i) => i);
+    const names = ids.map((i) => i % 3 === 0 ? null : `name "${i}"`);
+    const inserted = await pool.run(
+      as("a"),
+      (tx) => tx`insert into bulk select * from unnest(${ids}::int[], ${names}::text[])`,
+    );
+    assert.equal(inserted.count, 10_000);
+    assert.deepEqual([...inserted], []);
+    const where = sql`id = any(${[1, 2, 3]}::int[])`;
+    const rows = await pool.run(as("a"), (tx) => tx`select * from bulk where ${where} order by id`);
+    assert.deepEqual(rows, [{ id: 1, name: 'name "1"' }, { id: 2, name: 'name "2"' }, { id: 3, name: null }]);
+    const updated = await pool.run(as("a"), (tx) => tx`update bulk set name = ${"x"} where ${where}`);
+    assert.equal(updated.count, 3);
+  }));
+
+const TABLE = sql`counters`;
+
+async function withCounter(pool: Pool, fn: (count: () => Promise<number>) => Promise<void>): Promise<void> {
+  await pool.run(as("a"), async (tx) => {
+    await tx`create table if not exists ${TABLE} (n int primary key)`;
+    await tx`truncate ${TABLE}`;
+  });
+  await fn(async () => {
+    const rows = await pool.run(as("a"), (tx) => tx<{ n: number }>`select count(*)::int as n from ${TABLE}`);
+    return rows[0].n;
+  });
+}
+
+Deno.test("Pool.run() commits all or nothing", () =>
+  withPool(target, {}, (pool) =>
+    withCounter(pool, async (count) => {
+      await pool.run(as("a"), async (tx) => {
+        await tx`insert into ${TABLE} values (${1})`;
+        await tx`insert into ${TABLE} values (${2})`;
+      });
+      assert.equal(await count(), 2);
+      const thrown = new Error("stop");
+      const stopped = pool.run(as("a"), async (tx) => {
+        await tx`insert into ${TABLE} values (${3})`;
+        throw thrown;
+      });
+      assert.equal(await failure(stopped), thrown);
+      const broken = pool.run(as("a"), async (tx) => {
+        await tx`insert into ${TABLE} values (${4})`;
+        await tx`insert into ${TABLE} values (${1})`;
+      });
+      assert.equal((await failure(broken)).code, "23505");
+      assert.equal(
+        (await failure(pool.run(as("a"), (tx) => tx`insert into ${TABLE} values (${5}), (${5})`))).code,
+        "23505",
+      );
+      assert.equal(await count(), 2);
+    })));
+
+Deno.test("Pool.run() rejects when the function hides the error of a statement", () =>
+  withPool(target, { max: 1 }, (pool) =>
+    withCounter(pool, async (count) => {
+      const hidden = pool.run(as("a"), async (tx) => {
+        await tx`insert into ${TABLE} values (${1})`;
+        await tx`select 1 / ${0}::int`.catch(() => "hidden");
+        const refused = await failure(tx`insert into ${TABLE} values (${2})`);
+        assert.equal(refused.code, "internal");
+        return "done";
+      });
+      assert.equal((await failure(hidden)).code, "22012");
+      assert.equal(await count(), 0);
+      assert.equal(pool.stats().connections, 1);
+    })));
+
+Deno.test("Pool.run() runs statements that are started together one after another", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const answers = await pool.run(as("a"), (tx) =>
+      Promise.all([1, 2, 3].map((n) =>
+        tx<{ n: number; tenant: string }>`
+        select ${n}::int as n, current_setting('app.tenant_id') as tenant`
+      )));
+    assert.deepEqual(answers.map(([row]) => row), [1, 2, 3].map((n) => ({ n, tenant: "a" })));
+    const failed = pool.run(as("a"), (tx) => Promise.all([tx`select 1 / 0`, tx`select 2`, tx`select 3`]));
+    assert.equal((await failure(failed)).code, "22012");
+    assert.equal(await leftover(pool), null);
+  }));
+
+Deno.test("Pool.run() refuses statements after its scope has ended, and statements never awaited", () =>
+  withPool(target, { max: 1 }, (pool) =>
+    withCounter(pool, async (count) => {
+      let kept: Tx | undefined;
+      let late: Query<unknown> | undefined;
+      await pool.run(as("a"), (tx) => {
+        kept = tx;
+        return whoAmI(tx);
+      });
+      assert.equal((await failure(whoAmI(kept!))).code, "internal");
+      const forgotten = pool.run(as("a"), async (tx) => {
+        await whoAmI(tx);
+        late = tx`insert into ${TABLE} values (1)`;
+      });
+      assert.match((await failure(forgotten)).message, /never awaited/);
+      assert.equal((await failure(late!)).code, "internal");
+      assert.equal(await count(), 0);
+    })));
+
+Deno.test("Pool.run() refuses what would leave the transaction that carries the context", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const ended = pool.run(as("a"), async (tx) => {
+      await tx`commit`;
+      await whoAmI(tx);
+    });
+    assert.match((await failure(ended)).message, /ended by a statement/);
+    const alone = await failure(pool.run(as("a"), (tx) => tx`begin`));
+    assert.match(alone.message, /opened a transaction/);
+    assert.equal(await leftover(pool), null);
+    await pool.run(as("a"), (tx) => tx`rollback`);
+    assert.equal(await leftover(pool), null);
+    const stacked = await failure(pool.run(as("a"), (tx) => tx`select 1; select 2`));
+    assert.equal(stacked.code, "42601");
+  }));
+
+Deno.test("Pool.run() refuses COPY and goes on with another connection", () =>
+  withPool(target, { max: 1 }, (pool) =>
+    withCounter(pool, async () => {
+      for (const copy of [sql`copy ${TABLE} from stdin`, sql`copy ${TABLE} to stdout`]) {
+        assert.match((await failure(pool.run(as("a"), (tx) => tx`${copy}`))).message, /COPY is not allowed/);
+        const later = pool.run(as("a"), async (tx) => {
+          await whoAmI(tx);
+          await tx`${copy}`;
+        });
+        assert.match((await failure(later)).message, /COPY is not allowed/);
+        assert.equal(await leftover(pool), null);
+      }
+    })));
+
+Deno.test("Pool.run() leaves no context behind, whatever went wrong", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    await pool.run(as("a"), (tx) => tx`create table if not exists checked (n int check (n > 0))`);
+    const faults: Record<string, (tx: Tx) => PromiseLike<unknown>> = {
+      "a syntax error": (tx) => tx`selec 1`,
+      "an error at run time": (tx) => tx`select 1 / ${0}::int`,
+      "an error in mid-result": (tx) => tx`select 1 / (500 - n) as x from generate_series(1, 1000) n`,
+      "a constraint": (tx) => tx`insert into checked values (${-1})`,
+      "a value of another type": (tx) => tx`select ${"abc"}::timestamptz`,
+      "a value that cannot be encoded": (tx) => tx`select ${undefined as unknown as null}::int`,
+      "too many values": (tx) => tx`select ${sql`${1}`} ${new Array(70_000).fill(1)}`,
+      "a thrown error": () => {
+        throw new Error("thrown");
+      },
+      "a raised error": (tx) => tx`do $$ begin raise exception 'no' using errcode = 'BH001'; end $$`,
+    };
+    for (const [name, fault] of Object.entries(faults)) {
+      await failure(pool.run(as("a"), fault));
+      assert.equal(await leftover(pool), null, name);
+      await failure(pool.run(as("a"), async (tx) => await fault(tx)));
+      assert.equal(await leftover(pool), null, name);
+      await failure(pool.run(as("a"), async (tx) => {
+        await whoAmI(tx);
+        await fault(tx);
+      }));
+      assert.equal(await leftover(pool), null, name);
+      assert.deepEqual(await pool.run(as("b"), whoAmI), [{ tenant: "b", n: 1 }], name);
+    }
+    assert.equal(pool.stats().connections, 1);
+  }));
+
+Deno.test("Pool.run() keeps rows in place after an error in mid-result", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    await failure(pool.run(as("a"), (tx) => tx`select 1 / (500 - n) as x from generate_series(1, 1000) n`));
+    assert.deepEqual(await pool.run(as("b"), (tx) => tx`select 1 as x`), [{ x: 1 }]);
+  }));
+
+Deno.test("Pool.run() destroys a connection after an error of the server's state", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    await pool.run(as("a"), (tx) =>
+      tx`create function raise_state(state text) returns void language plpgsql as $$
+        begin raise exception 'no' using errcode = state; end $$`);
+    const pid = () =>
+      pool.run(as("a"), (tx) => tx<{ pid: number }>`select pg_backend_pid() as pid`.map(([row]) => row.pid));
+    const before = await pid();
+    await failure(pool.run(as("a"), (tx) => tx`select 1 / 0`));
+    assert.equal(await pid(), before);
+    for (const state of ["08000", "25001", "53200", "57014", "58030", "XX000"]) {
+      const known = await pid();
+      const raised = await failure(pool.run(as("a"), (tx) => tx`select raise_state(${state})`));
+      assert.equal(raised.code, state);
+      assert.notEqual(await pid(), known, state);
+    }
+  }));
+
+Deno.test("Pool.run() cuts a statement at its deadline and the server stops it", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const start = performance.now();
+    const alone = await failure(pool.run(as("a"), (tx) => tx`select pg_sleep(20)`, { deadlineMs: 100 }));
+    assert.equal(alone.code, "database_unavailable");
+    const later = pool.run(as("a"), async (tx) => {
+      await whoAmI(tx);
+      await tx`select pg_sleep(20)`;
+    }, { deadlineMs: 100 });
+    assert.equal((await failure(later)).code, "database_unavailable");
+    const idle = pool.run(as("a"), async (tx) => {
+      await whoAmI(tx);
+      await new Promise(() => {}); // a function that never comes back
+    }, { deadlineMs: 100 });
+    assert.equal((await failure(idle)).code, "overloaded");
+    assert.ok(performance.now() - start < 2_000);
+    assert.equal(await leftover(pool), null);
+    await pause(100);
+    const [{ n }] = await pool.run(
+      as("a"),
+      (tx) =>
+        tx<{ n: number }>`select count(*)::int as n from pg_stat_activity where query like '%pg_sleep(20)%'
+        and datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    assert.equal(n, 0);
+  }));
+
+Deno.test("Pool.run() answers overloaded with Retry-After when no connection becomes free in time", () =>
+  withPool(target, { max: 1, queueMs: 100 }, async (pool) => {
+    const slow = pool.run(as("a"), (tx) => tx`select pg_sleep(0.4)`);
+    const error = await failure(pool.run(as("b"), whoAmI));
+    assert.deepEqual([error.code, error.retryAfter], ["overloaded", 1]);
+    await slow;
+    assert.deepEqual(await pool.run(as("b"), whoAmI), [{ tenant: "b", n: 1 }]);
+    assert.equal(pool.stats().waiting, 0);
+  }));
+
+Deno.test("Pool.run() never opens more than max connections and serves who waits in order", () =>
+  withPool(target, { max: 2 }, async (pool) => {
+    const order: number[] = [];
+    await Promise.all(Array.from({ length: 20 }, async (_, i) => {
+      await pool.run(as("a"), (tx) => tx`select pg_sleep(0.005)`);
+      order.push(i);
+      assert.ok(pool.stats().connections <= 2);
+    }));
+    assert.ok(order.indexOf(19) >= 18 && order.indexOf(0) <= 1);
+  }));
+
+Deno.test("Pool.run() prepares again, once, when the schema changed under a statement", () =>
+  withPool(target, { max: 2 }, async (pool) => {
+    await pool.run(as("a"), (tx) => tx`create table changing (id int, doc jsonb)`);
+    const insert = (id: number) =>
+      pool.run(as("a"), (tx) => tx`insert into changing (id, doc) values (${id}, ${json({ a: [id] })}) returning *`);
+    const inTransaction = (id: number) =>
+      pool.run(
+        as("a"),
+        async (tx) => await tx`insert into changing (id, doc) values (${id}, ${json({ a: [id] })}) returning *`,
+      );
+    await Promise.all([insert(1), insert(2), inTransaction(3)]);
+    const direct = await openDirect(target);
+    await direct`alter table changing add column more text default 'm'`;
+    assert.deepEqual(await insert(4), [{ id: 4, doc: { a: [4] }, more: "m" }]);
+    await direct`alter table changing add column again int`;
+    await direct.end();
+    assert.deepEqual(await inTransaction(5), [{ id: 5, doc: { a: [5] }, more: "m", again: null }]);
+    await Promise.all([insert(6), insert(7)]);
+    const types = await pool.run(as("a"), (tx) => tx`select distinct jsonb_typeof(doc) as type from changing`);
+    assert.deepEqual(types, [{ type: "object" }]);
+    const [{ n }] = await pool.run(as("a"), (tx) => tx<{ n: number }>`select count(*)::int as n from changing`);
+    assert.equal(n, 7);
+  }));
+
+Deno.test("Pool.run() survives a session whose prepared statements were thrown away", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    await pool.run(as("a"), whoAmI);
+    await pool.run(as("a"), (tx) => tx`deallocate all`);
+    assert.deepEqual(await pool.run(as("b"), whoAmI), [{ tenant: "b", n: 1 }]);
+  }));
+
+Deno.test("Pool.run() stops reading when a scope receives too much", () =>
+  withPool(target, { max: 1, byteLimit: 1_000_000 }, async (pool) => {
+    const flood = await failure(
+      pool.run(as("a"), (tx) => tx`select repeat('x', 1000) from generate_series(1, 1000000)`),
+    );
+    assert.match(flood.message, /more than 1000000 bytes/);
+    for (let i = 0; i < 3; i++) { // the limit is for a scope, not for the connection
+      assert.equal(
+        (await pool.run(as("a"), (tx) => tx`select repeat('x', 600) from generate_series(1, 1000)`)).length,
+        1000,
+      );
+    }
+  }));
+
+Deno.test("Pool.run() takes a row larger than one read", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const [row] = await pool.run(as("a"), (tx) => tx<{ x: string }>`select repeat('x', 5000000) as x`);
+    assert.equal(row.x.length, 5_000_000);
+    const text = "y".repeat(3_000_000);
+    const [back] = await pool.run(as("a"), (tx) => tx<{ y: string }>`select ${text} as y`);
+    assert.equal(back.y, text);
+  }));
+
+Deno.test("Pool closes idle connections after idleMs", () =>
+  withPool(target, { idleMs: 60 }, async (pool) => {
+    const slow = () => pool.run(as("a"), (tx) => tx`select pg_sleep(0.05)`);
+    await Promise.all([slow(), slow()]);
+    assert.equal(pool.stats().idle, 2);
+    await pause(200);
+    assert.equal(pool.stats().connections, 0);
+    assert.equal((await pool.run(as("a"), whoAmI)).length, 1);
+  }));
+
+Deno.test("Pool.end() waits for running scopes and refuses new ones", async () => {
+  await withPool(target, {}, async (pool) => {
+    const running = pool.run(as("a"), async (tx) => {
+      await tx`select pg_sleep(0.1)`;
+      return await whoAmI(tx);
+    });
+    await pause(50);
+    const ended = pool.end();
+    assert.equal((await failure(pool.run(as("a"), whoAmI))).code, "database_unavailable");
+    assert.equal((await running)[0].tenant, "a");
+    await ended;
+    assert.equal(pool.stats().connections, 0);
+  });
+});
+
+Deno.test("Pool.run() says why it cannot connect", async () => {
+  const cases: [Partial<typeof target>, string][] = [
+    [{ password: "wrong" }, "28P01"],
+    [{ database: "nowhere" }, "3D000"],
+    [{ port: 1 }, "ECONNREFUSED"],
+  ];
+  for (const [change, code] of cases) {
+    await withPool({ ...target, ...change }, {}, async (pool) => {
+      const errors = await Promise.all([1, 2, 3, 4, 5].map(() => failure(pool.run(as("a"), whoAmI))));
+      for (const error of errors) {
+        assert.ok(error instanceof AppError);
+        assert.equal(error.code, "database_unavailable");
+        assert.equal((error.cause as { code: string }).code, code);
+      }
+    });
+  }
+});
+
+Deno.test("Pool.run() gives up on a server that does not answer", () =>
+  falseServer(() => undefined, (silent) =>
+    withPool(silent, { connectMs: 100 }, async (pool) => {
+      const error = await failure(pool.run(as("a"), whoAmI));
+      assert.equal(error.code, "database_unavailable");
+      assert.equal((error.cause as { code: string }).code, "CONNECT_TIMEOUT");
+    })));
