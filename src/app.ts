@@ -1,5 +1,6 @@
 // The table of contents of the HTTP side: which routes there are and who may call them. No logic lives here.
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { serveSetupPage } from "./dashboard/setup_page.ts";
 import { AppError } from "./errors.ts";
 import { requestId } from "./http/call.ts";
 import { serveDocs } from "./http/docs.ts";
@@ -55,6 +56,7 @@ export function createApp(services: Services, hosts: Hosts): OpenAPIHono {
   mount(at, "tenantMember", invoices.routes);
   mount(at, "tenantMember", reports.routes);
 
+  serveSetupPage(app);
   serveDocs(app, services.publicUrl, VERSION);
   app.notFound((c) => problem(new AppError("not_found", "There is no such route"), requestId(c.req.raw)));
   app.onError((error, c) => {

@@ -52,17 +52,16 @@ export class Connection {
    * @throws PostgresError as the server gave it; AppError when the connection broke.
    */
   enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
-    const bytes = context.statement.bind(context.values(this.wire.pid));
-    this.wire.enter({ statement: context.statement, bytes }, begin);
+    this.wire.enter(this.#prelude(context), begin);
     return this.#execute(statement);
   }
 
-  /** Sends a further statement of the transaction. */
-  within<T>(statement: Statement): Promise<Rows<T>> {
+  /** Sends a further statement of the transaction; `renewed` is the context again, for one that outlives its proof. */
+  within<T>(statement: Statement, renewed?: Context): Promise<Rows<T>> {
     if (this.wire.transaction === "none" && !this.wire.down) {
       return Promise.reject(new AppError("internal", "The transaction was ended by a statement inside the scope"));
     }
-    this.wire.within();
+    this.wire.within(renewed && this.#prelude(renewed));
     return this.#execute(statement);
   }
 
@@ -77,6 +76,10 @@ export class Connection {
     if (!this.wire.answered) return this.wire.abort(new AppError("database_unavailable", "A statement was abandoned"));
     if (this.wire.transaction === "none") return;
     await this.within(ROLLBACK).catch(() => this.wire.destroy());
+  }
+
+  #prelude(context: Context) {
+    return { statement: context.statement, bytes: context.statement.bind(context.values(this.wire.pid)) };
   }
 
   async #execute<T>(statement: Statement): Promise<Rows<T>> {

@@ -12,27 +12,35 @@ export interface Leases {
   watch(connection: Connection, ms: number, late: () => void): void;
 }
 
+/** After so long in a transaction its context is sent again: proofs are good for 30 seconds. */
+const RENEW_MS = 10_000;
+
 export class Scope implements Runner {
   /** Makes statements of this scope. */
   readonly tx: Tx;
   #expire: (error: AppError) => void = () => {};
   #connection: Connection | null = null;
   #open = true;
+  #enteredAt = 0;
   #tail: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | null = null;
-  readonly #made: Source[] = [];
+  #made = 0;
+  /** Statements not seen started yet; a long transaction must not keep those that are done. */
+  #waiting: Source[] = [];
 
   constructor(readonly leases: Leases, readonly context: Context, readonly deadlineMs: number) {
     this.tx = <T>(strings: TemplateStringsArray, ...values: Value[]) => {
       const source = new Source(this, toStatement(strings, values));
-      this.#made.push(source);
+      this.#made++;
+      this.#waiting = this.#waiting.filter((earlier) => !earlier.started);
+      this.#waiting.push(source);
       return new Query<Rows<T>>(source, (rows) => rows as Rows<T>);
     };
   }
 
   /** True for the one statement of this scope, unless it has been started. */
   isOnly(returned: unknown): returned is Query<unknown> {
-    return returned instanceof Query && this.#made.length === 1 && returned.source === this.#made[0] &&
+    return returned instanceof Query && this.#made === 1 && returned.source === this.#waiting[0] &&
       !returned.source.started;
   }
 
@@ -65,7 +73,7 @@ export class Scope implements Runner {
     this.#open = false;
     await this.#tail;
     if (this.#failure) throw this.#failure.error;
-    if (this.#made.some((source) => !source.started)) {
+    if (this.#waiting.some((source) => !source.started)) {
       throw new AppError("internal", "A statement was made but never awaited");
     }
     await this.#connection?.commit();
@@ -100,11 +108,19 @@ export class Scope implements Runner {
 
   async #later(connection: Connection, statement: Statement): Promise<Rows<never>> {
     try {
-      return await connection.within(statement);
+      return await connection.within(statement, this.#renewal());
     } catch (cause) {
       if (!connection.wire.stale) throw cause;
       throw new AppError("overloaded", "The schema changed under the transaction", { cause, retryAfter: 1 });
     }
+  }
+
+  /** The context again, when its proof is no longer fresh: a long import is one transaction. */
+  #renewal(): Context | undefined {
+    const now = performance.now();
+    if (now - this.#enteredAt < RENEW_MS) return undefined;
+    this.#enteredAt = now;
+    return this.context;
   }
 
   /** The first statement: if the schema changed under it nothing was executed, and it is sent once more. */
@@ -112,6 +128,7 @@ export class Scope implements Runner {
     for (let attempt = 1;; attempt++) {
       const connection = await this.#lease();
       try {
+        this.#enteredAt = performance.now();
         return await connection.enter(this.context, statement, begin);
       } catch (error) {
         if (!connection.wire.stale || attempt > 1) throw error;

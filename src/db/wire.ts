@@ -116,9 +116,9 @@ export class Wire extends EventEmitter {
     this.#permit = { prelude: begin ? [{ statement: BEGIN, bytes: BEGIN.bind([]) }, context] : [context] };
   }
 
-  /** Allows one more statement in the transaction block that is open. */
-  within(): void {
-    this.#permit = this.status === IDLE ? null : { prelude: [] };
+  /** Allows one more statement in the transaction block that is open; with `context`, with the context again before it. */
+  within(context?: Prelude): void {
+    this.#permit = this.status === IDLE ? null : { prelude: context ? [context] : [] };
   }
 
   /** Has the server cancel what it does, and cuts the connection. */

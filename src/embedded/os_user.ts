@@ -25,7 +25,14 @@ export async function serverUser(owner?: OsUser): Promise<OsUser | undefined> {
 }
 
 async function create(): Promise<OsUser | undefined> {
-  await run("useradd", ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", ownName]);
+  await run("/usr/sbin/useradd", [
+    "--system",
+    "--user-group",
+    "--no-create-home",
+    "--shell",
+    "/usr/sbin/nologin",
+    ownName,
+  ]);
   return await lookUp(ownName);
 }
 

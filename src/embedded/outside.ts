@@ -15,7 +15,20 @@ export const passable = 0o711;
  * The folder to hold the clusters of `dir`: `dir` itself where `user` can enter it, else one outside, the same at each start.
  * `onOrphan` is called with each outside folder of a former life of `dir`, whose pointer is lost, before it is removed.
  */
-export async function reachableFolder(
+export function reachableFolder(
+  dir: string,
+  user: OsUser | undefined,
+  onOrphan: (folder: string) => Promise<void>,
+): Promise<string> {
+  // One after another: two clusters of a project that start together must find the same folder.
+  const found = turn.then(() => find(dir, user, onOrphan));
+  turn = found.catch(() => undefined);
+  return found;
+}
+
+let turn: Promise<unknown> = Promise.resolve();
+
+async function find(
   dir: string,
   user: OsUser | undefined,
   onOrphan: (folder: string) => Promise<void>,

@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import type { OsUser } from "./os_user.ts";
 import { serverEnvironment } from "./settings.ts";
 
@@ -129,11 +130,9 @@ async function serves(pid: number, data: string): Promise<boolean> {
 
 function isAlive(pid: number): boolean {
   try {
-    // SIGCONT does nothing to a process that runs, and says whether there is one.
-    Deno.kill(pid, "SIGCONT");
-    return true;
+    return process.kill(pid, 0);
   } catch (error) {
-    return error instanceof Deno.errors.PermissionDenied;
+    return (error as { code?: string }).code === "EPERM";
   }
 }
 

@@ -35,7 +35,7 @@ export function serveDocs(app: OpenAPIHono, publicUrl: string, version: string):
         title: "Bulkhead",
         version,
         description: "Errors are problem+json with a stable `code`. Tenant routes are also served below `/t/{slug}`.",
-        license: { name: "MIT" },
+        license: { name: "MIT", url: "https://opensource.org/license/mit" },
       },
       servers: [{ url: publicUrl }],
     }));

@@ -3,7 +3,7 @@
 import { AppError } from "../errors.ts";
 import type { Principal } from "../identity/tokens.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
-import { type Hosts, locate } from "../tenancy/locate.ts";
+import { type Hosts, locate, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function enterTenant(
   services: Services,
 ): Promise<TenantRecord> {
   const sources = {
-    host: request.headers.get("host"),
+    host: requestHost(request),
     path,
     header: request.headers.get("x-tenant"),
     token: principal?.kind === "member" ? principal.tenantId : null,

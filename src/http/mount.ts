@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import { AppError } from "../errors.ts";
 import type { Principal } from "../identity/tokens.ts";
 import type { Hosts } from "../tenancy/locate.ts";
-import { hostName } from "../tenancy/locate.ts";
+import { hostName, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
 import { authenticate } from "./authenticate.ts";
 import { BoundCall, requestId } from "./call.ts";
@@ -62,7 +62,7 @@ function describeError(error: unknown): string {
 
 async function answer(c: Context, id: string, route: Route, group: Group, services: Services, hosts: Hosts) {
   const request = c.req.raw;
-  hostName(request.headers.get("host"));
+  hostName(requestHost(request));
   const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
   const principal = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
   refuseOthers(route, group, principal);

@@ -7,7 +7,7 @@ import type { Directory, TenantRecord } from "./directory.ts";
 /** What a request says about its tenant. */
 export interface TenantSources {
   /** The Host header as it came. */
-  host: string | null;
+  host: string;
   /** The slug in `/t/{slug}/…`. */
   path: string | null;
   /** The `X-Tenant` header as it came: a slug or an id. */
@@ -33,15 +33,20 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
  * The host name of a Host header, lower-case and without port; null for addresses.
  * @throws AppError `invalid_request` for anything but a plain host, an optional port and nothing else.
  */
-export function hostName(host: string | null): string | null {
-  const match = host === null ? null : HOST.exec(host.toLowerCase());
+export function hostName(host: string): string | null {
+  const match = HOST.exec(host.toLowerCase());
   if (!match) throw new AppError("invalid_request", 'Send a "Host" header that is a plain host name');
   const name = match[1];
   return !name || ADDRESS.test(name) ? null : name;
 }
 
+/** The host that a request was sent to; hosts that call the app themselves give it in the URL only. */
+export function requestHost(request: Request): string {
+  return request.headers.get("host") ?? new URL(request.url).host;
+}
+
 /** The tenant that a host names: a subdomain's slug, a custom domain, or null for the platform's own hosts. */
-function fromHost(host: string | null, hosts: Hosts, directory: Directory): Promise<TenantRecord | null> | null {
+function fromHost(host: string, hosts: Hosts, directory: Directory): Promise<TenantRecord | null> | null {
   const name = hostName(host);
   if (name === null || name === hosts.baseDomain || hosts.platform.includes(name)) return null;
   if (name.endsWith(`.${hosts.baseDomain}`)) {

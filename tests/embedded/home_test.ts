@@ -106,17 +106,20 @@ Deno.test({
     withFolder(async (dir) => {
       // The parent is closed to everyone but root, as "/root" is.
       const clusters = (await openHome(dir).then(async (home) => (await home.release(), home))).clusters;
-      const start = () =>
-        startCluster({ dir: clusters, name: "main", port: 54600, superuserPassword: "one", fast: true });
-      const first = await start();
-      const sql = postgres({ ...first.superuser, max: 1 });
+      const start = (name: string) =>
+        startCluster({ dir: clusters, name, port: 54600, superuserPassword: "one", fast: true });
+      const firsts = await Promise.all([start("main"), start("customer")]);
+      assert.notEqual(firsts[0].port, firsts[1].port);
+      const sql = postgres({ ...firsts[0].superuser, max: 1 });
       await sql`create table kept ()`;
       await sql.end();
-      await first.stop();
+      for (const cluster of firsts) await cluster.stop();
       const outside = await outsideFolder(clusters);
-      assert.ok(outside && await isThere(join(outside, "main", "data")));
+      assert.ok(
+        outside && await isThere(join(outside, "main", "data")) && await isThere(join(outside, "customer", "data")),
+      );
       assert.ok(!await isThere(join(clusters, "main")));
-      const second = await start();
+      const second = await start("main");
       const again = postgres({ ...second.superuser, max: 1 });
       assert.equal((await again`select to_regclass('kept') is not null as there`)[0].there, true);
       await again.end();

@@ -8,7 +8,7 @@ import { Servers } from "../../src/tenancy/servers.ts";
 import { adminSql, secondTestServer, testServer } from "./postgres.ts";
 
 /** Logins' passwords derive from it and roles are server-wide, so all test files share one. */
-const MASTER_KEY = btoa(String.fromCharCode(...new Uint8Array(32).map((_, i) => i * 7 % 256)));
+export const MASTER_KEY = btoa(String.fromCharCode(...new Uint8Array(32).map((_, i) => i * 7 % 256)));
 
 export const OPERATOR = { email: "first.operator@bulkhead.test", password: "a long operator passphrase" };
 export const MEMBER_PASSWORD = "a long member passphrase";

@@ -11,7 +11,7 @@ export const newMember = z.strictObject({
   last_name: text(100),
   email: z.email().max(254),
   role: role.default("member"),
-  metadata: z.record(z.string().max(100), z.json()).default({}),
+  metadata: z.record(z.string().max(100), z.unknown()).default({}),
 }).openapi("NewMember");
 export type NewMember = z.output<typeof newMember>;
 
@@ -23,7 +23,7 @@ export const member = z.object({
   role,
   status,
   must_change_password: z.boolean(),
-  metadata: z.record(z.string(), z.json()),
+  metadata: z.record(z.string(), z.unknown()),
   last_login_at: z.string().nullable(),
 }).openapi("Member");
 /** A row of tenant.members, without the password's hash. */

@@ -21,10 +21,14 @@ export function listReadings(tx: Tx, meterId: string, query: ReadingQuery) {
     where meter_id = ${meterId} and ${wanted} order by ${orderBy} limit ${limit}`;
 }
 
-/** The meter that an import is for, and whether it is free: one import of a meter at a time. Throws `not_found`. */
+/**
+ * The meter that an import is for, and whether it is free: one import of a meter at a time. Look-ups of this transaction
+ * go by the key, whatever the size of the table was when it was last looked at. Throws `not_found`.
+ */
 export function openMeter(tx: Tx, meterId: string) {
   return tx<{ time_zone: string; locked: boolean }>`
-    select time_zone, pg_try_advisory_xact_lock(hashtextextended('readings.import ' || id, 0)) as locked
+    select time_zone, pg_try_advisory_xact_lock(hashtextextended('readings.import ' || id, 0)) as locked,
+      set_config('enable_seqscan', 'off', true)
     from tenant.meters where id = ${meterId}`.map(one);
 }
 
@@ -43,8 +47,12 @@ export function closeImport(tx: Tx, { import_id, lines, accepted, unchanged, rej
     where id = ${import_id}`;
 }
 
+/** Safe under row-level security on every version: tenant_id leads the key, so no row of another tenant can conflict. */
+const replacing = sql`on conflict (tenant_id, meter_id, ends_at) do update
+  set billing_day = excluded.billing_day, value = excluded.value, zone = excluded.zone, import_id = excluded.import_id
+  where (r.value, r.billing_day) <> (excluded.value, excluded.billing_day) or r.zone is distinct from excluded.zone`;
+
 interface Stored {
-  stored: number;
   same: number;
   differing: number;
   examples: { line: number; value: string; zone: string | null; day: string }[];
@@ -60,29 +68,28 @@ export async function storeBatch(
 ): Promise<void> {
   if (batch.size === 0) return;
   const replace = on_conflict === "replace";
-  const [{ stored, same, differing, examples }] = await tx<Stored>`
+  const [{ same, differing, examples }] = await tx<Stored>`
     with incoming as (
       select * from unnest(${batch.lines}::int[], ${batch.endsAt}::timestamptz[], ${batch.days}::date[],
         ${batch.values}::numeric[], ${batch.zones}::text[]) as line (line, ends_at, billing_day, value, zone)
     ), known as (
-      select i.*, r.value as old_value, r.zone as old_zone, r.billing_day as old_day,
+      select i.line, r.value, r.zone, r.billing_day,
         (r.value, r.billing_day) = (i.value, i.billing_day) and r.zone is not distinct from i.zone as same
-      from incoming i join tenant.meter_readings r on r.meter_id = ${meterId} and r.ends_at = i.ends_at
-    ), replaced as (
-      update tenant.meter_readings r
-      set value = k.value, zone = k.zone, billing_day = k.billing_day, import_id = ${importId}
-      from known k where ${replace} and not k.same and r.meter_id = ${meterId} and r.ends_at = k.ends_at
+      -- limit 1 makes it one look-up a row: a join is planned by statistics that a running import makes wrong.
+      from incoming i cross join lateral (
+        select value, zone, billing_day from tenant.meter_readings
+        where meter_id = ${meterId} and ends_at = i.ends_at limit 1) r
     ), stored as (
-      insert into tenant.meter_readings (meter_id, ends_at, billing_day, value, zone, import_id)
+      insert into tenant.meter_readings as r (meter_id, ends_at, billing_day, value, zone, import_id)
       select ${meterId}::uuid, ends_at, billing_day, value, zone, ${importId}::uuid from incoming
-      on conflict (tenant_id, meter_id, ends_at) do nothing returning 1
+      ${replace ? replacing : sql`on conflict (tenant_id, meter_id, ends_at) do nothing`}
     )
-    select (select count(*)::int from stored) as stored,
-      (select count(*)::int from known where same) as same,
+    select (select count(*)::int from known where same) as same,
       (select count(*)::int from known where not same) as differing,
       (select coalesce(json_agg(json_build_object(
-          'line', line, 'value', trim_scale(old_value)::text, 'zone', old_zone, 'day', old_day)), '[]')
+          'line', line, 'value', trim_scale(value)::text, 'zone', zone, 'day', billing_day)), '[]')
         from (select * from known where not same and not ${replace} order by line limit 100) first) as examples`;
+  const stored = batch.size - same - differing;
   ledger.accepted += stored + (replace ? differing : 0);
   ledger.unchanged += same;
   for (const { line, value, zone, day } of examples) {
