@@ -1,6 +1,7 @@
 // Runs the whole platform in this process: HTTP, worker, mailbox. `dev`, `demo`, `serve` and the tests start it here.
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
+import { ownHostsOnly, refuseTarget } from "./http/target.ts";
 import { createMailbox } from "./integrations/mail/mailbox.ts";
 import { mailPages } from "./integrations/mail/mail_pages.ts";
 import { deployOwnServer, type DeployReport } from "./platform/fleet/deploy.ts";
@@ -57,9 +58,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { services } = running;
   if (options.sample) await putSample(services);
   await prepareFirstOperator(services, options.operator);
-  const app = createApp(services, platformHosts(config, publicUrl));
-  if (!config.SMTP_URL) app.route("/dev/mail", mailPages(mailbox));
-  handle = (request) => app.fetch(request);
+  const hosts = platformHosts(config, publicUrl);
+  const app = createApp(services, hosts);
+  if (!config.SMTP_URL) app.use("/dev/*", ownHostsOnly(hosts)).route("/dev/mail", mailPages(mailbox));
+  handle = (request) => refuseTarget(request) ?? app.fetch(request);
   const stopWorker = options.worker ? await startWorker(services) : () => {};
   return {
     url: publicUrl,

@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import { tellStory } from "../demo/story.ts";
 import { CAST } from "../demo/cast.ts";
 import { endProgram } from "../embedded/shutdown.ts";
-import { type Local, startLocal } from "./local.ts";
+import { type Local, runFile, startLocal } from "./local.ts";
 
 /** How the demo is run. */
 export interface DemoOptions {
@@ -32,6 +32,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     local = await startLocal({ config: options.config, dir: options.dir, say: out });
     tell("The platform starts", performance.now() - started, startFacts(local));
     result = await tellStory(local, tell);
+    await announce(local);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
     console.error(`\n✘ ${failure}`);
@@ -42,7 +43,18 @@ export async function demo(options: DemoOptions): Promise<void> {
   }
   if (failure) await endProgram(1);
   if (options.once) await endProgram(0);
-  if (local) out(goodbye(local));
+  if (local) out(await goodbye(local));
+}
+
+/** Adds the tenants' administrators to run.json. */
+async function announce(local: Local): Promise<void> {
+  const tenants = await Promise.all(CAST.map(async ({ slug, tier, admin }) => ({
+    slug,
+    tier,
+    email: admin.email,
+    password: await local.home.secrets.password(`demo-${slug}`),
+  })));
+  await local.home.writeRunFile({ ...runFile(local), tenants });
 }
 
 function startFacts(local: Local): string[] {
@@ -50,17 +62,20 @@ function startFacts(local: Local): string[] {
   return [facts.join(", "), `PostgreSQL ${local.deployed.serverVersion}, proof passed`];
 }
 
-function goodbye(local: Local): string {
-  const people = CAST.map(({ slug, tier, admin }) =>
-    `  ${slug.padEnd(18)} ${tier.padEnd(10)} ${admin.email.padEnd(30)} ${local.url}/t/${slug}/v1/…`
-  );
+/** Where everything is, and who can sign in. The passwords are this installation's own, made at its first start. */
+async function goodbye(local: Local): Promise<string> {
+  const people = await Promise.all(CAST.map(async ({ slug, tier, admin }) => {
+    const password = await local.home.secrets.password(`demo-${slug}`);
+    return `  ${slug.padEnd(18)} ${tier.padEnd(10)} ${admin.email.padEnd(28)} ${password}`;
+  }));
   return `
 Everything works. It serves until Ctrl-C:
   API documentation  ${local.url}/docs
   Mailbox            ${local.url}/dev/mail
-  Operator           ${local.operator.email}
-Tenants' administrators:
+  Tenants            ${local.url}/t/<slug>/v1/…  or  http://<slug>.localhost:${local.port}/v1/…
+  Operator           ${local.operator.email}  ${local.operator.password}
+Administrators of the tenants:
 ${people.join("\n")}
-Passwords and database URLs: .bulkhead/run.json (the administrators' are in .bulkhead/secrets.json, "demo-<slug>")
+All of this, and the database URL of each login, for programs: ${local.home.dir}/run.json
 `;
 }

@@ -114,7 +114,7 @@ async function customerServer(home: Home, say: LocalOptions["say"]): Promise<Cus
 }
 
 /** What other programs of this machine's user may know while it runs. */
-function runFile(local: Local) {
+export function runFile(local: Local) {
   const { servers, url, operator, customer } = local;
   const { platformDatabase, sharedDatabase, maintenanceDatabase, admin } = servers.settings;
   const at = (database: string, user: string, password = servers.password(user)) =>

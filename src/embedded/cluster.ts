@@ -2,7 +2,7 @@
 // It listens on loopback only, and everything a killed run leaves behind is put right at the next start.
 
 import { join } from "node:path";
-import { isFolder, lastPort, lockCluster, logFile, stopServersIn } from "./cluster_folder.ts";
+import { isFolder, keepPort, keptPort, lockCluster, logFile, stopServersIn } from "./cluster_folder.ts";
 import { type Binaries, findBinaries } from "./binaries.ts";
 import type { Lock } from "./lock.ts";
 import { type OsUser, serverUser } from "./os_user.ts";
@@ -17,7 +17,7 @@ export interface ClusterOptions {
   dir: string;
   /** The cluster's own folder in `dir`. */
   name: string;
-  /** The port to prefer at the first start (default 54329); the one that was found is kept from then on while it is free. */
+  /** The port to prefer at the first start (default 54329); the one that was found is preferred from then on. */
   port?: number;
   /** Set at the first start; the same must be given later. */
   superuserPassword: string;
@@ -141,7 +141,7 @@ class LocalCluster implements Cluster {
       const healed = await heal(this.#data);
       if (healed) this.#say(healed);
       // Clients know the port of a server that is started again; the first start may take another one.
-      if (!again) this.port = freePort(await lastPort(this.#folder), this.#options.port ?? defaultPort);
+      if (!again) this.port = freePort(await keptPort(this.#folder), this.#options.port ?? defaultPort);
       try {
         this.#server = await this.#launch();
         break;
@@ -159,7 +159,7 @@ class LocalCluster implements Cluster {
     await writeSettings(this.#folder, this.port, this.#options.fast ?? false);
     const log = await logFile(this.#folder);
     const server = await launch(this.#binaries.postgres, this.#data, { log, user: this.#user });
-    await Deno.writeTextFile(join(this.#folder, "port"), String(this.port));
+    await keepPort(this.#folder, this.port);
     return server;
   }
 

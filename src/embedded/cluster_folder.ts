@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Lock, takeLock } from "./lock.ts";
 import { heal } from "./postmaster.ts";
 
+const portName = "port";
 const maxLogBytes = 10_000_000;
 
 /** Takes the cluster in `folder` for this process. Throws while another live process uses it. */
@@ -24,9 +25,17 @@ export async function stopServersIn(dir: string): Promise<void> {
   }
 }
 
-/** The port that the cluster in `folder` had last, or undefined. */
-export async function lastPort(folder: string): Promise<number | undefined> {
-  return Number(await Deno.readTextFile(join(folder, "port")).catch(() => "")) || undefined;
+/** The port that the cluster in `folder` had at its first start, or undefined. */
+export async function keptPort(folder: string): Promise<number | undefined> {
+  return Number(await Deno.readTextFile(join(folder, portName)).catch(() => "")) || undefined;
+}
+
+/**
+ * Keeps the port of the first start, which others may have written down. One that the cluster had to take later, because a
+ * stranger sat on its own, is forgotten again.
+ */
+export async function keepPort(folder: string, port: number): Promise<void> {
+  if (await keptPort(folder) === undefined) await Deno.writeTextFile(join(folder, portName), String(port));
 }
 
 /** The path of the server's log in `folder`; one above 10 MB is set aside first, in place of the one before. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../src/errors.ts";
 import { openDirect } from "../../src/db/direct.ts";
-import type { Pool } from "../../src/db/pool.ts";
+import { ContextStatement, type Pool } from "../../src/db/pool.ts";
 import { json, type Query, sql, type Tx } from "../../src/db/sql.ts";
 import { as, database, failure, falseServer, leftover, pause, withPool } from "./setup.ts";
 
@@ -16,6 +16,8 @@ async function roundTrips(pool: Pool, work: () => PromiseLike<unknown>): Promise
 
 const whoAmI = (tx: Tx) =>
   tx<{ tenant: string; n: number }>`select current_setting('app.tenant_id') as tenant, ${1}::int as n`;
+
+const myPid = (tx: Tx) => tx<{ pid: number }>`select pg_backend_pid() as pid`;
 
 Deno.test("Pool.run() sends a lone statement with its context in one round trip", () =>
   withPool(target, { max: 1 }, async (pool) => {
@@ -229,6 +231,7 @@ Deno.test("Pool.run() leaves no context behind, whatever went wrong", () =>
       },
       "a raised error": (tx) => tx`do $$ begin raise exception 'no' using errcode = 'BH001'; end $$`,
     };
+    const [{ pid }] = await pool.run(as("a"), myPid);
     for (const [name, fault] of Object.entries(faults)) {
       await failure(pool.run(as("a"), fault));
       assert.equal(await leftover(pool), null, name);
@@ -240,8 +243,8 @@ Deno.test("Pool.run() leaves no context behind, whatever went wrong", () =>
       }));
       assert.equal(await leftover(pool), null, name);
       assert.deepEqual(await pool.run(as("b"), whoAmI), [{ tenant: "b", n: 1 }], name);
+      assert.deepEqual(await pool.run(as("a"), myPid), [{ pid }], `${name} costs the connection`);
     }
-    assert.equal(pool.stats().connections, 1);
   }));
 
 Deno.test("Pool.run() keeps rows in place after an error in mid-result", () =>
@@ -255,8 +258,7 @@ Deno.test("Pool.run() destroys a connection after an error of the server's state
     await pool.run(as("a"), (tx) =>
       tx`create function raise_state(state text) returns void language plpgsql as $$
         begin raise exception 'no' using errcode = state; end $$`);
-    const pid = () =>
-      pool.run(as("a"), (tx) => tx<{ pid: number }>`select pg_backend_pid() as pid`.map(([row]) => row.pid));
+    const pid = async () => (await pool.run(as("a"), myPid))[0].pid;
     const before = await pid();
     await failure(pool.run(as("a"), (tx) => tx`select 1 / 0`));
     assert.equal(await pid(), before);
@@ -340,10 +342,64 @@ Deno.test("Pool.run() prepares again, once, when the schema changed under a stat
     assert.equal(n, 7);
   }));
 
+Deno.test("Pool.run() prepares again when only some connections know that the schema changed", () =>
+  withPool(target, { max: 2 }, async (pool) => {
+    await pool.run(as("a"), (tx) => tx`create table racing (id int)`);
+    const direct = await openDirect(target);
+    const insert = () => pool.run(as("a"), (tx) => tx`insert into racing values (1) returning *`);
+    const hold = (ms: number) =>
+      pool.run(as("a"), async (tx) => {
+        await tx`select 1`;
+        await pause(ms);
+      });
+    for (let i = 0; i < 12; i++) {
+      await Promise.all([insert(), insert(), hold(1)]);
+      await direct.unsafe(`alter table racing add column c${i} int`);
+      await Promise.all([hold(i), insert(), insert()]);
+    }
+    await direct.end();
+  }));
+
+Deno.test("Pool.run() gives the reason when the schema changed in the middle of a transaction", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    await pool.run(as("a"), (tx) => tx`create table moving (id int)`);
+    const direct = await openDirect(target);
+    const both = (between: () => PromiseLike<unknown>) =>
+      pool.run(as("a"), async (tx) => {
+        await tx`select 1`;
+        await between();
+        return await tx`select * from moving`;
+      });
+    await both(() => Promise.resolve());
+    const error = await failure(both(() => direct`alter table moving add column more int`));
+    assert.deepEqual([error.code, error.retryAfter], ["overloaded", 1]);
+    assert.equal((error.cause as { code: string }).code, "0A000");
+    assert.deepEqual(await both(() => Promise.resolve()), []);
+    await direct.end();
+  }));
+
+Deno.test("Pool.run() goes on after a context that the database refused", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const statement = new ContextStatement("test_refuse", "select 1 / length($1)", 1);
+    const enter = (text: string) => ({ statement, values: () => [text] });
+    const [{ pid }] = await pool.run(enter("fine"), myPid);
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await failure(pool.run(enter(""), myPid))).code, "22012");
+      assert.equal((await failure(pool.run(enter(""), async (tx) => await myPid(tx)))).code, "22012");
+      assert.deepEqual(await pool.run(enter("fine"), myPid), [{ pid }]);
+    }
+    const broken = { statement, values: () => [] };
+    assert.equal((await failure(pool.run(broken, myPid))).code, "internal");
+    assert.deepEqual(await pool.run(enter("fine"), myPid), [{ pid }]);
+  }));
+
 Deno.test("Pool.run() survives a session whose prepared statements were thrown away", () =>
   withPool(target, { max: 1 }, async (pool) => {
     await pool.run(as("a"), whoAmI);
-    await pool.run(as("a"), (tx) => tx`deallocate all`);
+    for (const statement of [whoAmI, (tx: Tx) => tx`select 'new' as statement`]) {
+      await pool.run(as("a"), (tx) => tx`deallocate all`);
+      assert.equal((await pool.run(as("b"), statement)).length, 1);
+    }
     assert.deepEqual(await pool.run(as("b"), whoAmI), [{ tenant: "b", n: 1 }]);
   }));
 

@@ -6,24 +6,22 @@ import postgres from "postgres";
 import { type Cluster, startCluster } from "../../src/embedded/cluster.ts";
 import { isFree } from "../../src/embedded/ports.ts";
 
-const firstPort = 54500;
-
 interface Bench {
   dir: string;
   said: string[];
-  start(): Promise<Cluster>;
+  start(port?: number): Promise<Cluster>;
 }
 
 async function withFolder(test: (bench: Bench) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-test-" });
   const said: string[] = [];
   const running: Cluster[] = [];
-  const start = async () => {
+  const start = async (port = 54500) => {
     const log = (sentence: string) => void said.push(sentence);
     const cluster = await startCluster({
       dir,
       name: "main",
-      port: firstPort,
+      port,
       superuserPassword: "one",
       fast: true,
       log,
@@ -106,16 +104,22 @@ Deno.test("startCluster() is not stopped by the pid file of a dead process or of
     }
   }));
 
-Deno.test("startCluster() takes the next port when the first is taken, and keeps it", () =>
+Deno.test("startCluster() takes the next port while its own is taken, and comes back to the one it had first", () =>
   withFolder(async ({ start }) => {
-    const taken = Deno.listen({ hostname: "127.0.0.1", port: firstPort });
-    const cluster = await start();
-    assert.ok(cluster.port > firstPort);
-    assert.equal(cluster.superuser.port, cluster.port);
-    await query(cluster, "select 1");
-    await cluster.stop();
+    let taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const first = await start(taken.addr.port);
+    const { port } = first;
+    assert.ok(port > taken.addr.port);
+    assert.equal(first.superuser.port, port);
+    await query(first, "select 1");
+    await first.stop();
     taken.close();
-    assert.equal((await start()).port, cluster.port);
+    taken = Deno.listen({ hostname: "127.0.0.1", port });
+    const moved = await start();
+    assert.notEqual(moved.port, port);
+    await moved.stop();
+    taken.close();
+    assert.equal((await start()).port, port);
   }));
 
 Deno.test("startCluster() stops the server that a killed process left behind, and refuses a live one's", () =>

@@ -104,9 +104,8 @@ Deno.test(
     const customer = await customerDatabase();
     const id = await submit(app, "locked-out", { tier: "byo", byo: customer.byo });
     await approveUnqueued(app, id, "byo");
-    const { host, port, user: name } = customer.byo;
-    const { user, password } = await (await import("../support/postgres.ts")).secondTestServer();
-    const sql = await adminSql("postgres", { host, port, user, password });
+    const { user: name } = customer.byo;
+    const sql = await adminSql("postgres", await secondTestServer());
     await sql.unsafe(`alter role ${name} password 'changed'`);
     await runSaga(app.services, id); // not thrown: another try would not help
     const failed = await read(app, `/v1/applications/${id}`);

@@ -24,7 +24,8 @@ const COLUMNS =
 export function slugHolder(tx: Tx, slug: string): Query<"tenant" | "application" | null> {
   return tx<{ holder: "tenant" | "application" | null }>`select case
       when exists (select from platform.tenants where slug = ${slug}) then 'tenant'
-      when exists (select from platform.applications where lower(slug) = ${slug} and status <> 'rejected') then 'application'
+      when exists (select from platform.applications where lower(slug) = ${slug} and status <> 'rejected')
+        then 'application'
     end as holder`.map((rows) => rows[0].holder);
 }
 

@@ -7,7 +7,7 @@ import type { Services } from "../../tenancy/services.ts";
 import { within } from "./deadline.ts";
 import { type Placement, serverScope } from "./model.ts";
 
-/** What one statement of a rollout may take, in milliseconds, and all of its answers, in bytes: servers may be strangers'. */
+/** Milliseconds for one statement of a rollout, and bytes for all answers: the server may be a stranger's. */
 export const ROLLOUT_LIMITS = { statementTimeoutMs: 20_000, byteLimit: 64 * 1024 * 1024 };
 const WORK_MS = 60_000;
 

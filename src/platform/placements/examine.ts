@@ -1,6 +1,6 @@
 // Examines a customer's server before its application is approved: may we connect there, can it be reached, does the
-// login work, is it new enough, has the login the rights, is the database free. The server is a stranger's: one deadline
-// holds for everything, what it says is data, and none of its words are passed on.
+// login work, is it new enough, has the login the rights, is the database free. The server is a stranger's: one
+// deadline holds for everything, what it says is data, and none of its words are passed on.
 import { openDirect, type Sql } from "../../db/direct.ts";
 import { AppError, type Code } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";

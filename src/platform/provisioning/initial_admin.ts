@@ -49,6 +49,7 @@ async function replaceToken(tx: Tx, hash: Uint8Array, expiresAt: Date): Promise<
     where metadata @> '{"is_initial_admin": true}' and password_hash is null and deleted_at is null limit 1`;
   if (!admin) return undefined;
   await tx`delete from tenant.setup_tokens where member_id = ${admin.id} and used_at is null`;
-  await tx`insert into tenant.setup_tokens (member_id, token_hash, expires_at) values (${admin.id}, ${hash}, ${expiresAt})`;
+  await tx`insert into tenant.setup_tokens (member_id, token_hash, expires_at)
+    values (${admin.id}, ${hash}, ${expiresAt})`;
   return admin;
 }

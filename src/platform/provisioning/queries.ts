@@ -24,7 +24,7 @@ export function takeLease(tx: Tx, { applicationId, holder, seconds }: Lease): Qu
     .map((rows) => rows.count > 0);
 }
 
-/** Whether an application waits for a run that no one carries out: its lease is free and nothing happened for a minute. */
+/** Whether an application waits for a run that no one carries out: lease free, nothing happened for a minute. */
 export function isStranded(tx: Tx, applicationId: string): Query<boolean> {
   return tx`select from platform.applications
     where id = ${applicationId} and status in ('approved', 'provisioning')

@@ -1,5 +1,5 @@
 // Reference data on the platform's side: reading all that is published, and putting a provider in.
-import { type Query, type Rows, type Tx } from "../../db/sql.ts";
+import type { Query, Rows, Tx } from "../../db/sql.ts";
 import type { ProviderData, ReferenceData } from "./model.ts";
 
 /** All that is published. */
