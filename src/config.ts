@@ -28,8 +28,10 @@ const schema = z.object({
   /** SMTP server for mail; without it mail goes to the built-in mailbox. */
   SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   MAIL_FROM: z.string().default("Bulkhead <no-reply@localhost>"),
-  /** Who is told about applications. */
+  /** Who is told about applications, and the first operator's address. */
   OPERATOR_EMAIL: z.email().default("operator@localhost.test"),
+  /** With it `start` makes the first operator, if there is none. */
+  OPERATOR_PASSWORD: z.string().min(10).max(256).optional(),
   /** Connections of this process to database servers, and to any one database. */
   POOL_CONNECTIONS: z.coerce.number().int().min(4).max(1000).default(60),
   POOL_PER_DATABASE: z.coerce.number().int().min(1).max(100).default(10),

@@ -7,7 +7,7 @@ import { AppError } from "./errors.ts";
 import { requestId } from "./http/call.ts";
 import { problem } from "./http/problem.ts";
 import { hashSecretToken } from "./identity/secret_tokens.ts";
-import type { Mail } from "./integrations/mail/mail.ts";
+import { noMail } from "./integrations/mail/mail.ts";
 import { createServices, ownServers, platformHosts, type Running } from "./services.ts";
 import { relayAll } from "./tenancy/jobs.ts";
 import { handlers } from "./worker.ts";
@@ -24,10 +24,6 @@ export interface Edge {
   /** Closes the connections. */
   stop(): Promise<void>;
 }
-
-const noMail: Mail = {
-  send: () => Promise.reject(new AppError("internal", 'Set "SMTP_URL": there is no mailbox on an edge')),
-};
 
 /** Makes the edge's app; it connects at the first request, since hosts limit what may happen before. */
 export function createEdge(config: Config): Edge {
@@ -63,7 +59,9 @@ export function createEdge(config: Config): Edge {
       }
       return await (await start()).app.fetch(request);
     } catch (error) {
-      const known = error instanceof AppError ? error : new AppError("database_unavailable", undefined, { cause: error });
+      const known = error instanceof AppError
+        ? error
+        : new AppError("database_unavailable", undefined, { cause: error });
       return problem(known, requestId(request));
     }
   }

@@ -5,6 +5,7 @@ import { deploy, newMigration, status } from "./cli/db.ts";
 import { demo } from "./cli/demo.ts";
 import { dev } from "./cli/dev.ts";
 import { reset } from "./cli/reset.ts";
+import { start } from "./cli/start.ts";
 import { readConfig } from "./config.ts";
 
 const program = new Command("bulkhead")
@@ -22,6 +23,10 @@ program.command("demo").description("tell the whole story on real input, then se
   .option("--once", "end after the story", false)
   .option("--json", "print the results as one JSON document", false)
   .action((options) => demo({ config: config(true), dir: dir(), ...options }));
+
+program.command("start").description("serve on the configured server: API and worker, nothing embedded")
+  .option("--no-worker", "serve the API only")
+  .action((options) => start({ config: config(), ...options }));
 
 program.command("reset").description("remove the local installation with all its data")
   .option("-y, --yes", "do not ask", false)

@@ -2,6 +2,7 @@
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import { ownHostsOnly, refuseTarget } from "./http/target.ts";
+import { noMail } from "./integrations/mail/mail.ts";
 import { createMailbox } from "./integrations/mail/mailbox.ts";
 import { mailPages } from "./integrations/mail/mail_pages.ts";
 import { deployOwnServer, type DeployReport } from "./platform/fleet/deploy.ts";
@@ -18,14 +19,16 @@ import { QUEUES, startWorker } from "./worker.ts";
 export interface ServeOptions {
   config: Config;
   servers: Servers;
-  /** Folder of the built-in mailbox; its pages are served at /dev/mail when no SMTP server is configured. */
-  mailFolder: string;
-  /** The first operator; made when there is none. */
-  operator: { email: string; password: string };
+  /** Folder of the built-in mailbox, shown at /dev/mail while no SMTP server is configured; null: there is no mailbox. */
+  mailFolder: string | null;
+  /** The first operator, made when there is none; null: none is made. */
+  operator: { email: string; password: string } | null;
   /** Whether queued jobs are worked here. */
   worker: boolean;
   /** Whether the sample provider and its tariff are put in. */
   sample: boolean;
+  /** Whether the server is rolled out first, as its administrator. */
+  deploy: boolean;
   log?: Log;
 }
 
@@ -34,33 +37,34 @@ export interface Serving {
   url: string;
   port: number;
   services: Services;
-  deployed: DeployReport;
+  /** What the rollout did; null when there was none. */
+  deployed: DeployReport | null;
   stop(): Promise<void>;
 }
 
 /** Rolls the server out, starts everything and serves until `stop()`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, servers } = options;
-  const deployed = await deployOwnServer(servers, QUEUES);
+  const deployed = options.deploy ? await deployOwnServer(servers, QUEUES) : null;
   let handle: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
   const listening = listen(config, (request) => handle(request));
   const { port } = listening.addr;
   const publicUrl = config.PUBLIC_URL ?? `http://${config.HOST === "0.0.0.0" ? "localhost" : config.HOST}:${port}`;
-  const mailbox = createMailbox(options.mailFolder);
+  const mailbox = options.mailFolder ? createMailbox(options.mailFolder) : null;
   const running = await createServices({
     config,
     servers,
     publicUrl,
     worker: options.worker,
-    localMail: mailbox,
+    localMail: mailbox ?? noMail,
     log: options.log,
   });
   const { services } = running;
   if (options.sample) await putSample(services);
-  await prepareFirstOperator(services, options.operator);
+  if (options.operator) await prepareFirstOperator(services, options.operator);
   const hosts = platformHosts(config, publicUrl);
   const app = createApp(services, hosts);
-  if (!config.SMTP_URL) app.use("/dev/*", ownHostsOnly(hosts)).route("/dev/mail", mailPages(mailbox));
+  if (mailbox && !config.SMTP_URL) app.use("/dev/*", ownHostsOnly(hosts)).route("/dev/mail", mailPages(mailbox));
   handle = (request) => refuseTarget(request) ?? app.fetch(request);
   const stopWorker = options.worker ? await startWorker(services) : () => {};
   return {

@@ -1,6 +1,7 @@
 // Makes what a process shares: pools, doors, directory, queue, keys, mail. Called once, by an entry point or a test.
 import { type Config } from "./config.ts";
 import { createDoors } from "./db/doors.ts";
+import { OWN_ROLES } from "./db/names.ts";
 import type { Target } from "./db/pool.ts";
 import { Pools } from "./db/pools.ts";
 import { parseMasterKey } from "./identity/keys.ts";
@@ -42,7 +43,9 @@ export interface Running {
 export function serverSettings(config: Config): ServerSettings {
   const url = new URL(config.DATABASE_URL!);
   const database = decodeURIComponent(url.pathname.slice(1)) || "bulkhead";
-  const tls: Target["tls"] = config.DATABASE_TLS === "require" ? { mode: "require", ca: config.DATABASE_CA } : undefined;
+  const tls: Target["tls"] = config.DATABASE_TLS === "require"
+    ? { mode: "require", ca: config.DATABASE_CA }
+    : undefined;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: Number(url.port || 5432),
@@ -50,9 +53,7 @@ export function serverSettings(config: Config): ServerSettings {
     maintenanceDatabase: database,
     platformDatabase: database,
     sharedDatabase: config.SHARED_DATABASE ?? `${database}_shared`,
-    admin: url.username
-      ? { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
-      : null,
+    admin: url.username ? { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) } : null,
   };
 }
 
@@ -85,13 +86,25 @@ export function platformHosts(config: Config, publicUrl: string): Hosts {
   return { baseDomain: config.BASE_DOMAIN, platform: [new URL(publicUrl).hostname, "localhost"] };
 }
 
+/** What must not stand in any line of the log, whatever its shape. */
+function configuredSecrets(config: Config, servers: Servers): string[] {
+  const mail = config.SMTP_URL ? decodeURIComponent(new URL(config.SMTP_URL).password) : "";
+  const logins = Object.values(OWN_ROLES).map((login) => servers.password(login));
+  return [config.BULKHEAD_MASTER_KEY, config.TICK_SECRET, servers.settings.admin?.password, mail, ...logins]
+    .filter((secret): secret is string => !!secret);
+}
+
 /** Connects and wires everything. */
 export async function createServices(wiring: Wiring): Promise<Running> {
   const { config, servers, publicUrl } = wiring;
   const level = config.LOG_LEVEL === "silent" ? "error" : config.LOG_LEVEL;
   const write = config.LOG_LEVEL === "silent" ? () => {} : undefined;
-  const log = wiring.log ?? createLog({ level, write });
-  const pools = new Pools({ maxConnections: config.POOL_CONNECTIONS, perPool: config.POOL_PER_DATABASE, idleMs: 30_000 });
+  const log = wiring.log ?? createLog({ level, write, secrets: configuredSecrets(config, servers) });
+  const pools = new Pools({
+    maxConnections: config.POOL_CONNECTIONS,
+    perPool: config.POOL_PER_DATABASE,
+    idleMs: 30_000,
+  });
   const doors = createDoors(pools, servers.platform(), log);
   const egress = createEgress(config.BYO_ALLOW);
   const queue = await Queue.open(servers.queue(), { worker: wiring.worker, log });

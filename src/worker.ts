@@ -34,7 +34,8 @@ const RELAY_EVERY_MS = 30_000;
 /** Works all queues until the returned function is called. */
 export async function startWorker(services: Services): Promise<() => void> {
   for (const [name, handler] of handlers(services)) await services.queue.work(name, CONCURRENCY[name], handler);
-  const sweep = () => relayAll(services).catch((error) => services.log.warn("The relay failed", { reason: `${error}` }));
+  const sweep = () =>
+    relayAll(services).catch((error) => services.log.warn("The relay failed", { reason: `${error}` }));
   const timer = setInterval(sweep, RELAY_EVERY_MS);
   return () => clearInterval(timer);
 }

@@ -31,7 +31,11 @@ export async function deploy(options: DbOptions): Promise<void> {
     if (options.json) return console.log(JSON.stringify(report, null, 2));
     for (const plane of ["platform", "shared"] as const) {
       const { applied, proofMs } = report[plane];
-      console.log(`${plane}: ${applied.length ? `applied ${applied.join(", ")}` : "nothing pending"}; proof passed in ${Math.round(proofMs)} ms`);
+      console.log(
+        `${plane}: ${applied.length ? `applied ${applied.join(", ")}` : "nothing pending"}; proof passed in ${
+          Math.round(proofMs)
+        } ms`,
+      );
     }
     for (const residual of report.residuals) console.log(`left open: ${residual}`);
     const warning = versionWarning(report.serverVersion);

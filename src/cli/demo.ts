@@ -59,7 +59,7 @@ async function announce(local: Local): Promise<void> {
 
 function startFacts(local: Local): string[] {
   const facts = Object.entries(local.timings).map(([part, ms]) => `${part}: ${ms} ms`);
-  return [facts.join(", "), `PostgreSQL ${local.deployed.serverVersion}, proof passed`];
+  return [facts.join(", "), `PostgreSQL ${local.deployed?.serverVersion}, proof passed`];
 }
 
 /** Where everything is, and who can sign in. The passwords are this installation's own, made at its first start. */

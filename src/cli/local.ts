@@ -64,9 +64,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const mailFolder = await home.folder("mail");
   const serving = await timed(
     "rollout and services",
-    () => serve({ config, servers, mailFolder, operator, worker: true, sample: true }),
+    () => serve({ config, servers, mailFolder, operator, worker: true, sample: true, deploy: true }),
   );
   onShutdown("platform", () => serving.stop());
+  await followCustomer(serving, customer);
   const local: Local = { ...serving, home, servers, operator, customer, timings };
   await home.writeRunFile(runFile(local));
   return local;
@@ -111,6 +112,17 @@ async function customerServer(home: Home, say: LocalOptions["say"]): Promise<Cus
     await sql.end();
   }
   return { host: cluster.host, port: cluster.port, database, user, password, tls_mode: "disable" };
+}
+
+/** Its port may be another one than at the last start, when somebody else had it; a real customer would tell us so. */
+async function followCustomer({ services }: Serving, { host, port, database }: CustomerServer): Promise<void> {
+  const context = { actor: "system", operation: "demo.followCustomer", requestId: "", readOnly: false };
+  await services.doors.asPlatform(
+    context,
+    (tx) =>
+      tx`update platform.servers s set port = ${port} where s.kind = 'byo' and s.host = ${host} and s.port <> ${port}
+        and exists (select from platform.placements p where p.server_id = s.id and p.database_name = ${database})`,
+  );
 }
 
 /** What other programs of this machine's user may know while it runs. */

@@ -12,7 +12,8 @@ const HEADERS = {
   "cache-control": "no-store",
 };
 
-const STYLE = `body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; color: #1c2733 }
+const STYLE =
+  `body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; color: #1c2733 }
 label { display: block; margin: 1rem 0 .25rem } input { width: 100%; padding: .5rem; font: inherit; box-sizing: border-box }
 button { margin-top: 1.5rem; padding: .6rem 1.2rem; font: inherit; cursor: pointer } output { display: block; margin-top: 1rem }
 output[data-kind=bad] { color: #a11 } output[data-kind=good] { color: #161 }`;

@@ -48,7 +48,7 @@ export class Client {
   /** All items of a list, page by page. */
   async list(path: string, asking: Asking = {}) {
     const items = [];
-    for (let cursor = ""; ;) {
+    for (let cursor = "";;) {
       const page = await this.call("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${cursor}`, asking);
       items.push(...page.items);
       if (!page.next) return items;

@@ -133,9 +133,12 @@ async function trySql(local: Local, attacker: Chapter, victim: Chapter, seen: Is
         seen.attempts++;
         await sql.begin(async (tx) => {
           await tx`select set_config('app.tenant_id', ${tenant}, true), set_config('app.proof', ${proof}, true)`;
-          const [{ rows }] = await tx.unsafe(`select count(*)::int as rows from tenant."${table}" where tenant_id = $1`, [
-            victim.tenantId,
-          ]);
+          const [{ rows }] = await tx.unsafe(
+            `select count(*)::int as rows from tenant."${table}" where tenant_id = $1`,
+            [
+              victim.tenantId,
+            ],
+          );
           seen.rows += rows;
         }).catch((error) => {
           if (error.code !== "42501") throw error;

@@ -65,7 +65,9 @@ export async function tellStory(local: Local, tell: Tell): Promise<StoryResult> 
   });
   const chapters: Chapter[] = [];
   for (const organisation of CAST) {
-    chapters.push(await timed(`${organisation.name} becomes a tenant`, () => becomeTenant(local, client, operator, organisation)));
+    chapters.push(
+      await timed(`${organisation.name} becomes a tenant`, () => becomeTenant(local, client, operator, organisation)),
+    );
   }
   for (const chapter of chapters) {
     await timed(`${chapter.name} sets up a building, a flat, a renter and a meter`, () => furnish(client, chapter));
@@ -132,7 +134,9 @@ export async function becomeTenant(
 async function provision(local: Local, client: Client, operator: string, who: Organisation, password: string) {
   const body = application(who, local.customer);
   const applied = await client.ask("POST", "/v1/applications", { body });
-  const { id } = applied.status === 201 ? applied.body : await findApplication(client, operator, who.slug, applied.text);
+  const { id } = applied.status === 201
+    ? applied.body
+    : await findApplication(client, operator, who.slug, applied.text);
   const path = `/v1/applications/${id}`;
   const started = performance.now();
   const review = { tier: who.tier, notes: "Approved by the demo" };

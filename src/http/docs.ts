@@ -41,7 +41,10 @@ export function serveDocs(app: OpenAPIHono, publicUrl: string, version: string):
     }));
     return c.body(document, 200, { "content-type": "application/json", "cache-control": "public, max-age=60" });
   });
-  app.get("/docs", (c) => c.html(PAGE, 200, { "content-security-policy": POLICY, "x-content-type-options": "nosniff" }));
+  app.get(
+    "/docs",
+    (c) => c.html(PAGE, 200, { "content-security-policy": POLICY, "x-content-type-options": "nosniff" }),
+  );
   app.get("/docs/start.js", (c) => c.body(START, 200, { "content-type": "text/javascript" }));
   app.get("/docs/:asset", async (c) => {
     const name = c.req.param("asset");

@@ -96,7 +96,10 @@ function checked(route: Route, value: unknown): unknown {
 
 function send(route: Route, status: number, value: unknown, repeated: boolean): Response {
   if (route.answer === "stream") return value as Response;
-  const headers: Record<string, string> = { "cache-control": "private, no-store", vary: "authorization, x-tenant, host" };
+  const headers: Record<string, string> = {
+    "cache-control": "private, no-store",
+    vary: "authorization, x-tenant, host",
+  };
   if (repeated) headers["idempotent-replayed"] = "true";
   if (route.answer === null) return new Response(null, { status: 204, headers });
   headers["content-type"] = "application/json";

@@ -43,7 +43,8 @@ function headers(route: Route, group: Group) {
   return z.object({
     ...(GROUPS[group].tenant && {
       "x-tenant": z.string().optional().openapi({
-        description: "Slug or id of the tenant. Host, path (`/t/{slug}/v1/…`), this header and the token may name the " +
+        description:
+          "Slug or id of the tenant. Host, path (`/t/{slug}/v1/…`), this header and the token may name the " +
           "tenant; all that do must agree",
       }),
     }),
@@ -66,7 +67,9 @@ function requestBody(route: Route) {
 /** The OpenAPI entry of a route. */
 export function describe(route: Route, group: Group): RouteConfig {
   const { caller } = GROUPS[group];
-  const who = caller === "anyone" ? "" : `For ${caller}s${route.roles ? ` with the role ${route.roles.join(" or ")}` : ""}.`;
+  const who = caller === "anyone"
+    ? ""
+    : `For ${caller}s${route.roles ? ` with the role ${route.roles.join(" or ")}` : ""}.`;
   return {
     operationId: route.operation,
     method: route.method,

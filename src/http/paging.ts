@@ -74,7 +74,9 @@ export function page(request: PageRequest, options: { columns: Record<string, Fr
   const orderBy = descending ? sql`${column} desc, ${id} desc` : sql`${column}, ${id}`;
   if (!request.cursor) return { where: sql`true`, orderBy, limit: request.limit + 1 };
   const [value, last] = readCursor(request.cursor, request.sort);
-  const where = descending ? sql`(${column}, ${id}) < (${value}, ${last})` : sql`(${column}, ${id}) > (${value}, ${last})`;
+  const where = descending
+    ? sql`(${column}, ${id}) < (${value}, ${last})`
+    : sql`(${column}, ${id}) > (${value}, ${last})`;
   return { where, orderBy, limit: request.limit + 1 };
 }
 

@@ -5,7 +5,10 @@ import { AppError, type Code, ERRORS } from "../errors.ts";
 
 /** The schema of every error answer. */
 export const problemSchema = z.object({
-  type: z.string().openapi({ description: "A URI that names the kind of error", example: "urn:bulkhead:error:not_found" }),
+  type: z.string().openapi({
+    description: "A URI that names the kind of error",
+    example: "urn:bulkhead:error:not_found",
+  }),
   title: z.string(),
   status: z.number().int(),
   code: z.enum(Object.keys(ERRORS) as [Code, ...Code[]]).openapi({ description: "Stable; programs decide by it" }),

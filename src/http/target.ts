@@ -2,7 +2,7 @@
 // from the Host header as it came, or from a request line in absolute form, and HTTP/2 sends no Host header at all.
 import type { MiddlewareHandler } from "hono";
 import { AppError } from "../errors.ts";
-import { type Hosts, hostName, requestHost } from "../tenancy/locate.ts";
+import { hostName, type Hosts, requestHost } from "../tenancy/locate.ts";
 import { requestId } from "./call.ts";
 import { problem } from "./problem.ts";
 

@@ -40,6 +40,10 @@ export interface SendOptions {
 
 const SCHEMA = "pgboss";
 
+/** A worker that gives no sign of life for this long is taken for dead, and its job given to another (pg-boss's least). */
+const HEARTBEAT_SECONDS = 10;
+const SUPERVISE_SECONDS = 2;
+
 function connection(target: Target, max: number) {
   const { host, port, database, user, password, tls } = target;
   const ssl = tls?.mode === "require" ? { rejectUnauthorized: true, ca: tls.ca, servername: tls.servername } : false;
@@ -53,7 +57,7 @@ export async function prepareQueue(target: Target, queues: QueueDefinition[]): P
   await boss.start();
   try {
     for (const { name, ...options } of queues) {
-      const settings = { ...options, retryBackoff: true, notify: true };
+      const settings = { ...options, retryBackoff: true, notify: true, heartbeatSeconds: HEARTBEAT_SECONDS };
       if (await boss.getQueue(name)) await boss.updateQueue(name, settings);
       else await boss.createQueue(name, settings);
     }
@@ -82,8 +86,8 @@ export class Queue {
       createSchema: false,
       reindex: false,
       supervise: options.worker,
-      superviseIntervalSeconds: 5,
-      monitorIntervalSeconds: 5,
+      superviseIntervalSeconds: SUPERVISE_SECONDS,
+      monitorIntervalSeconds: SUPERVISE_SECONDS,
       schedule: false,
       useListenNotify: options.worker,
     });
@@ -133,12 +137,15 @@ export class Queue {
         const [job] = await this.#boss.fetch<Record<string, unknown>>(name, { batchSize: 1, includeMetadata: true });
         if (!job) break;
         worked++;
+        const alive = setInterval(() => void this.#boss.touch(name, job.id).catch(() => {}), HEARTBEAT_SECONDS * 400);
         try {
           await handler(toJob(job, job.retryCount >= job.retryLimit));
           await this.#boss.complete(name, job.id);
         } catch (error) {
           this.log.warn("A job failed", { queue: name, job: job.id, reason: String(error) });
           await this.#boss.fail(name, job.id, { message: "see the log" });
+        } finally {
+          clearInterval(alive);
         }
       }
     }

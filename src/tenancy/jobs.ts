@@ -5,7 +5,7 @@ import type { z } from "zod";
 import type { Work } from "../db/doors.ts";
 import { json, type Tx } from "../db/sql.ts";
 import { AppError, isRetryable } from "../errors.ts";
-import type { QueuedJob, QueueDefinition } from "../queue/queue.ts";
+import type { QueueDefinition, QueuedJob } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TenantRecord } from "./directory.ts";
 import type { Services } from "./services.ts";
@@ -14,7 +14,7 @@ import type { Services } from "./services.ts";
 export const TENANT_QUEUE: QueueDefinition = {
   name: "tenant.jobs",
   retryLimit: 3,
-  retryDelay: 5,
+  retryDelay: 2,
   retryDelayMax: 300,
   expireInSeconds: 900,
 };
@@ -74,7 +74,9 @@ export async function relay(services: Services, tenant: TenantRecord): Promise<n
   );
   if (waiting.length === 0) return 0;
   const ids = waiting.map((row) => row.id);
-  for (const id of ids) await services.queue.send(TENANT_QUEUE.name, {}, { id, tenantId: tenant.id, plan: tenant.plan });
+  for (const id of ids) {
+    await services.queue.send(TENANT_QUEUE.name, {}, { id, tenantId: tenant.id, plan: tenant.plan });
+  }
   const writing = await services.targets.context(tenant, { ...entering, readOnly: false });
   await services.doors.asTenant(
     writing,
@@ -128,14 +130,18 @@ export async function runTenantJob(services: Services, kinds: Map<string, Tenant
     return await services.doors.asTenant(context, work);
   };
   const [row] = await asTenant((tx) =>
-    tx<JobRow>`update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
+    tx<
+      JobRow
+    >`update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
         error = null, error_code = null
       where id = ${job.id} and status in ('queued', 'running') returning id, kind, params, status, created_by`
   );
   if (!row) return; // done already, or never committed
   const progress = async (fraction: number, note?: string) => {
     await asTenant((tx) =>
-      tx`update tenant.jobs set progress = ${Math.min(1, Math.max(0, fraction))}, note = ${note ?? null} where id = ${row.id}`
+      tx`update tenant.jobs set progress = ${Math.min(1, Math.max(0, fraction))}, note = ${
+        note ?? null
+      } where id = ${row.id}`
     );
   };
   try {
@@ -144,7 +150,9 @@ export async function runTenantJob(services: Services, kinds: Map<string, Tenant
     const params = kind.params.parse(row.params);
     const result = await kind.run({ id: row.id, params, tenant, log, asTenant, progress, services });
     await asTenant((tx) =>
-      tx`update tenant.jobs set status = 'succeeded', progress = 1, note = null, result = ${json(result)}, finished_at = now()
+      tx`update tenant.jobs set status = 'succeeded', progress = 1, note = null, result = ${
+        json(result)
+      }, finished_at = now()
         where id = ${row.id}`
     );
     log.info("A job succeeded", { kind: row.kind });

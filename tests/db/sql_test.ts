@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../src/errors.ts";
 import { parseArray, toInstant } from "../../src/db/parsers.ts";
-import { encode, Fragment, join, json, Query, Source, sql, toStatement, type Value } from "../../src/db/sql.ts";
+import { encode, type Fragment, join, json, Query, Source, sql, toStatement, type Value } from "../../src/db/sql.ts";
 
 function statement(strings: TemplateStringsArray, ...values: Value[]) {
   return toStatement(strings, values);

@@ -251,6 +251,17 @@ Deno.test("Connection asks the server for text that our parsers know", async () 
   await connection.wire.close();
 });
 
+Deno.test("Connection.within() can send the context again in the middle of a transaction", async () => {
+  const connection = await Connection.open(target, {});
+  const tenant = { text: "select current_setting('app.tenant_id') as tenant", values: [] };
+  assert.deepEqual(await connection.enter(as("a"), tenant, true), [{ tenant: "a" }]);
+  assert.deepEqual(await connection.within(tenant), [{ tenant: "a" }]);
+  assert.deepEqual(await connection.within(tenant, as("b")), [{ tenant: "b" }]);
+  await connection.commit();
+  assert.equal((await failure(connection.within(tenant))).code, "internal");
+  await connection.wire.close();
+});
+
 Deno.test("openDirect() is refused by the same servers", () =>
   falseServer(() => message("R", 3), async (server) => {
     assert.equal((await failure(openDirect(server))).code, "database_unavailable");

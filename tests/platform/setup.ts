@@ -60,7 +60,7 @@ export interface CustomerDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes a login and a database for a customer. `attributes` is what the login may, `owner` whether it owns the database. */
+/** Makes a login with these attributes, and a database that it owns or not. */
 export async function customerDatabase(
   options: { attributes?: string; owner?: boolean } = {},
 ): Promise<CustomerDatabase> {

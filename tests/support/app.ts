@@ -77,7 +77,16 @@ export async function bootApp(options: { env?: Record<string, string>; worker?: 
   const lines: string[] = [];
   const log = createLog({ level: "debug", write: (line) => void lines.push(line) });
   const worker = options.worker ?? true;
-  const serving = await serve({ config, servers, mailFolder, operator: OPERATOR, worker, sample: true, log });
+  const serving = await serve({
+    config,
+    servers,
+    mailFolder,
+    operator: OPERATOR,
+    worker,
+    sample: true,
+    deploy: true,
+    log,
+  });
   return testApp(serving, name, mailFolder, lines);
 }
 
@@ -129,7 +138,9 @@ function testApp(serving: Serving, name: string, mailFolder: string, lines: stri
     async stop() {
       await serving.stop();
       const sql = await adminSql("postgres");
-      for (const { datname } of await sql`select datname from pg_database where datname in (${name}, ${`${name}_shared`})`) {
+      for (
+        const { datname } of await sql`select datname from pg_database where datname in (${name}, ${`${name}_shared`})`
+      ) {
         await sql.unsafe(`drop database "${datname}" with (force)`);
       }
       await sql.end();

@@ -48,3 +48,8 @@ export function checkMessage(message: Message): void {
 function refuse(path: string, message: string): never {
   throw new AppError("unprocessable", message, { fields: [{ path, message }] });
 }
+
+/** Where no mail server is configured and there is no mailbox: every mail fails, and says what to set. */
+export const noMail: Mail = {
+  send: () => Promise.reject(new AppError("internal", 'Set "SMTP_URL" to send mail')),
+};

@@ -4,7 +4,7 @@ import type { QueueDefinition, QueuedJob } from "../../queue/queue.ts";
 import type { Services } from "../../tenancy/services.ts";
 import { provision } from "./saga.ts";
 
-/** The queue of `tenants.provision`: four tries, about 1, 5 and 10 minutes apart. */
+/** The queue of `tenants.provision`: four tries, roughly 1.5, 3 and 6 minutes apart. */
 export const PROVISION_QUEUE: QueueDefinition = {
   name: "tenants.provision",
   retryLimit: 3,

@@ -16,8 +16,7 @@ import {
   type NewByoServer,
 } from "../placements/queries.ts";
 import { holdLease } from "./queries.ts";
-import type { Run } from "./run.ts";
-import type { Done } from "./steps.ts";
+import type { Done, Run } from "./run.ts";
 
 /** The tenant's placement; chosen and written down if it has none. */
 export async function choosePlacement(run: Run): Promise<Placement> {

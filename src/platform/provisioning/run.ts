@@ -2,17 +2,27 @@
 // steps, and knows the tenant only by what the platform database says.
 import { openDirect, type Sql } from "../../db/direct.ts";
 import type { Work } from "../../db/doors.ts";
+import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
 import type { Application } from "../applications/model.ts";
 import { placementTarget, ROLLOUT_LIMITS } from "../placements/connect.ts";
 import { connectFailure } from "../placements/examine.ts";
 import { type Placement, routed } from "../placements/model.ts";
+import type { StepName } from "./model.ts";
 import type { Lease } from "./queries.ts";
 
 /** Who the saga is in events and contexts. */
 export const ACTOR = "job:tenants.provision";
 const OPERATION = "tenants.provision";
+
+/** What a step leaves to be written with its "done". */
+export interface Done {
+  /** Milliseconds of each of its names; by default the first has all. */
+  durations?: Partial<Record<StepName, number>>;
+  /** Changes on the platform that belong to it. */
+  record?: (tx: Tx) => Promise<void>;
+}
 
 /** One run, by one worker, for one application. */
 export class Run {

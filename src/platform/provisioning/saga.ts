@@ -22,8 +22,8 @@ import {
   startSteps,
   takeLease,
 } from "./queries.ts";
-import { ACTOR, Run } from "./run.ts";
-import { type Done, type SagaStep, STEPS } from "./steps.ts";
+import { ACTOR, type Done, Run } from "./run.ts";
+import { type SagaStep, STEPS } from "./steps.ts";
 
 /** Seconds after which another run may take over from one that gives no sign of life: longer than a step may take. */
 const LEASE_SECONDS = 30;
@@ -65,7 +65,6 @@ export async function provision(services: Services, options: ProvisionOptions): 
   const run = new Run(services, application, { lease, jobId: options.jobId });
   try {
     await carryOut(run, options);
-    services.directory.forget(run.tenantId);
   } catch (error) {
     await failed(run, options, error);
   } finally {
@@ -102,6 +101,7 @@ async function carryOut(run: Run, options: ProvisionOptions): Promise<void> {
     const milliseconds = performance.now() - started;
     await options.checkpoint?.(`${step.names[0]}: acted`);
     await finish(run, step, { durations: { [step.names[0]]: milliseconds }, ...done });
+    if (step.names[0] === "open") run.services.directory.forget(run.tenantId); // "no such tenant" may be cached
     await options.checkpoint?.(`${step.names[0]}: written`);
   }
 }

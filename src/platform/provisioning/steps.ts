@@ -1,6 +1,6 @@
 // The steps of the saga after "record", in their order. Each looks at what is there before it acts, so that it can be
 // cut off anywhere and run again; what it changes on the platform is written together with its "done".
-import type { Tx } from "../../db/sql.ts";
+import { sql, type Tx } from "../../db/sql.ts";
 import {
   closeDatabase,
   createDatabase,
@@ -10,7 +10,6 @@ import {
   setGate,
 } from "../../db/rollout.ts";
 import { AppError } from "../../errors.ts";
-import { sql } from "../../db/sql.ts";
 import { moveApplication } from "../applications/queries.ts";
 import { recordEvent } from "../events/queries.ts";
 import { withDirect } from "../placements/connect.ts";
@@ -22,15 +21,7 @@ import { moveTenant } from "../tenants/queries.ts";
 import { insertInitialAdmin, sendSetupMail } from "./initial_admin.ts";
 import type { StepName } from "./model.ts";
 import { choosePlacement, refuseForeignSchemas } from "./placing.ts";
-import { ACTOR, type Run } from "./run.ts";
-
-/** What a step leaves to be written with its "done". */
-export interface Done {
-  /** Milliseconds of each of its names; by default the first has all. */
-  durations?: Partial<Record<StepName, number>>;
-  /** Changes on the platform that belong to it. */
-  record?: (tx: Tx) => Promise<void>;
-}
+import { ACTOR, type Done, type Run } from "./run.ts";
 
 /** One piece of work, known to operators by one or more names. */
 export interface SagaStep {

@@ -11,11 +11,13 @@ export function findSigningMember(tx: Tx, email: string) {
     from tenant.members where email_key = lower(${email}) and deleted_at is null`;
 }
 
-/** The member with this id, if it may still act. */
-export function findActiveMember(tx: Tx, id: string) {
+/** The member of a session, while the session lives and the member may act. */
+export function findSignedIn(tx: Tx, memberId: string, sessionId: string) {
   return tx<SigningMember & { first_name: string; last_name: string }>`
-    select id, first_name, last_name, email, role, status, password_hash, must_change_password
-    from tenant.members where id = ${id} and status = 'active' and deleted_at is null`;
+    select m.id, m.first_name, m.last_name, m.email, m.role, m.status, m.password_hash, m.must_change_password
+    from tenant.members m join tenant.sessions s on s.tenant_id = m.tenant_id and s.member_id = m.id
+    where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null
+      and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now()`;
 }
 
 /** Opens a session and notes the sign-in, in one statement. */

@@ -124,7 +124,7 @@ const showMe = route({
   tag,
   answer: me,
   handler: async (call) => {
-    const [member] = await call.asTenant((tx) => queries.findActiveMember(tx, call.member.id));
+    const [member] = await call.asTenant((tx) => queries.findSignedIn(tx, call.member.id, call.member.sessionId));
     if (!member) throw new AppError("unauthorized", "Sign in again");
     return { member, tenant: call.tenant } as never;
   },
@@ -140,12 +140,13 @@ const changePassword = route({
   status: 204,
   answer: null,
   handler: async (call) => {
-    const [member] = await call.asTenant((tx) => queries.findActiveMember(tx, call.member.id));
+    const { id, sessionId } = call.member;
+    const [member] = await call.asTenant((tx) => queries.findSignedIn(tx, id, sessionId));
     const right = await call.services.passwords.verify(member?.password_hash ?? null, call.body.current_password);
     if (!right) throw new AppError("invalid_credentials", "The current password is wrong");
     checkPassword(call.body.new_password, { email: member.email });
     const passwordHash = await call.services.passwords.hash(call.body.new_password);
-    await call.asTenant((tx) => queries.setPassword(tx, member.id, passwordHash, call.member.sessionId));
+    await call.asTenant((tx) => queries.setPassword(tx, member.id, passwordHash, sessionId));
   },
 });
 

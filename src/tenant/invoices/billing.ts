@@ -157,8 +157,8 @@ function sentence({ problem, zone, readings, first_day }: Omit<Problem, "meter_i
     case "tariff_not_valid":
       return `The meter's tariff is not valid on ${first_day}`;
     case "no_zone":
-      return `${readings} readings name no zone, the first on ${first_day}`;
+      return `Readings without a zone: ${readings}, the first on ${first_day}`;
     case "unknown_zone":
-      return `The tariff has no price for the zone "${zone}", which ${readings} readings name, the first on ${first_day}`;
+      return `The tariff has no price for the zone "${zone}"; readings in it: ${readings}, the first on ${first_day}`;
   }
 }

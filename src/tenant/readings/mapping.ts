@@ -28,7 +28,8 @@ const timestamp = z.strictObject({
 export const mapping = z.strictObject({
   timestamp,
   value: z.strictObject({ column, decimal: z.enum([".", ","]).default(".") }),
-  zones: z.record(zoneName, column).optional()
+  zones: z.record(zoneName, column).refine((zones) => Object.keys(zones).length > 0, "Name at least one zone")
+    .optional()
     .openapi({ description: "Zone → its column of 0 and 1; exactly one is 1 in each line" }),
   zone: z.union([
     z.strictObject({ column, map: z.record(z.string().max(100), zoneName).optional() }),

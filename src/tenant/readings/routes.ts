@@ -1,4 +1,5 @@
 // The API of readings: lists, and the import of meter files.
+import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
 import { route } from "../../http/route.ts";
 import { byId } from "../fields.ts";
@@ -68,6 +69,9 @@ export const upload = route({
   stream: ["text/csv", "application/octet-stream"],
   answer: importResult,
   handler: (call) => {
+    if ((call.request.headers.get("content-encoding") ?? "identity") !== "identity") {
+      throw new AppError("unsupported_media_type", "Send the file without a content encoding");
+    }
     const source = readUpload(call.request.body, { delimiter: call.query.mapping.delimiter });
     const request = { ...call.query, meterId: call.params.id, memberId: call.member.id };
     return call.asTenant((tx) => importReadings(tx, request, source), { deadlineMs: IMPORT_DEADLINE_MS });

@@ -34,10 +34,14 @@ export function markReport(tx: Tx, id: string, status: "running" | "failed" | "r
     where id = ${id} and status <> 'ready'`;
 }
 
-/** Locks a report for the one job that writes it; throws `not_found`. */
+/**
+ * Locks a report for the one job that writes it; throws `not_found`. The transaction then reads by keys, since statistics
+ * of readings that were just imported are wrong or missing.
+ */
 export function lockReport(tx: Tx, id: string) {
   return tx<{ params: UsageParams; status: string }>`
-    select params, status from tenant.reports where id = ${id} for no key update`.map(one);
+    select params, status, set_config('enable_seqscan', 'off', true)
+    from tenant.reports where id = ${id} for no key update`.map(one);
 }
 
 /** Takes away what a job that broke off may have written. */
@@ -87,12 +91,14 @@ export interface MeterPlace {
 export function usageRows(tx: Tx, { from, to }: UsageParams, meterIds: string[]) {
   return tx<UsageRow>`
     select b.name as building, p.label as property, m.id as meter_id, m.serial_number, m.utility, m.unit,
-      r.billing_day as day, r.zone, trim_scale(sum(r.value)) as quantity, count(*)::int as readings
+      r.day, r.zone, r.quantity, r.readings
     from tenant.meters m join tenant.properties p on p.id = m.property_id join tenant.buildings b on b.id = p.building_id
-      join tenant.meter_readings r on r.meter_id = m.id
-        and r.ends_at >= ${from}::date - interval '2 days' and r.ends_at < ${to}::date + interval '5 days'
-        and r.billing_day between ${from} and ${to}
+      cross join lateral (
+        select billing_day as day, zone, trim_scale(sum(value)) as quantity, count(*)::int as readings
+        from tenant.meter_readings
+        where meter_id = m.id and ends_at >= ${from}::date - interval '2 days'
+          and ends_at < ${to}::date + interval '5 days' and billing_day between ${from} and ${to}
+        group by billing_day, zone) r
     where m.id = any(${meterIds}::uuid[])
-    group by b.name, p.label, m.id, m.serial_number, m.serial_key, m.utility, m.unit, r.billing_day, r.zone
-    order by m.serial_key, m.id, r.billing_day, r.zone`;
+    order by m.serial_key, m.id, r.day, r.zone`;
 }
