@@ -52,7 +52,11 @@ export async function applyMigrations(sql: Sql, plane: Plane, variables: Record<
     revoke all on schema ${plane} from public;`);
   if (plane === "platform") {
     await sql.unsafe(`create table if not exists platform.migrations (
-      name text primary key, sha256 text not null, applied_at timestamptz not null default now())`);
+      name text primary key, sha256 text not null, applied_at timestamptz not null default now());
+      comment on table platform.migrations is 'Platform migrations applied here, with the hash that each file had';
+      comment on column platform.migrations.name is 'File name';
+      comment on column platform.migrations.sha256 is 'SHA-256 of the file when it was applied';
+      comment on column platform.migrations.applied_at is 'When it was applied'`);
   }
   const changed = (await migrationStatus(sql, plane)).filter((state) => state.changed);
   if (changed.length) {

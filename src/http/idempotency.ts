@@ -1,7 +1,7 @@
 // Idempotency-Key on what creates: the key is written in the transaction of the create, so both are there or neither.
 // A repeated request gives the first answer again; the same key with another request is refused.
 // A second request that comes while the first still runs waits at the key's row for its commit.
-import { createHash } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { json, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 
@@ -12,15 +12,24 @@ export interface IdempotentRequest {
   hash: Uint8Array;
 }
 
-/** Reads the header. Returns null when there is none. Throws `invalid_request` for a malformed key. */
-export function idempotencyKey(request: Request, operation: string, bodyText: string): IdempotentRequest | null {
+/**
+ * Reads the header. Returns null when there is none. Throws `invalid_request` for a malformed key.
+ * @param secret Keys the hash (HMAC): a body may hold a password, which a plain hash would let somebody guess.
+ */
+export function idempotencyKey(
+  request: Request,
+  operation: string,
+  bodyText: string,
+  secret: Uint8Array,
+): IdempotentRequest | null {
   const key = request.headers.get("idempotency-key");
   if (key === null) return null;
   if (!/^[\x21-\x2b\x2d-\x7e]{1,200}$/.test(key)) {
     throw new AppError("invalid_request", 'Send an "Idempotency-Key" of 1 to 200 visible ASCII characters, no commas');
   }
   const url = new URL(request.url);
-  const hash = createHash("sha256").update(`${request.method} ${url.pathname}${url.search}\n${bodyText}`).digest();
+  const hash = createHmac("sha256", secret).update(`${request.method} ${url.pathname}${url.search}\n${bodyText}`)
+    .digest();
   return { key, operation, hash: new Uint8Array(hash) };
 }
 

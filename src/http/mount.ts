@@ -70,7 +70,7 @@ async function answer(c: Context, id: string, route: Route, group: Group, servic
   const call = new BoundCall({ route, request, requestId: id, principal, tenant, services });
   const input = await readInput(route, request, params);
   call.accept(input);
-  const key = route.idempotent ? idempotencyKey(request, route.operation, input.text) : null;
+  const key = route.idempotent ? idempotencyKey(request, route.operation, input.text, services.servers.hashKey) : null;
   const status = route.status ?? 200;
   if (!key) return send(route, status, await route.handler(call), false);
   const { body, repeated } = await call.within((tx) =>

@@ -20,7 +20,12 @@ export interface ServerSettings {
 
 /** The server's targets and what derives from the master key. */
 export class Servers {
-  constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {}
+  /** Keys the hashes by which repeated requests are known. */
+  readonly hashKey: Uint8Array;
+
+  constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {
+    this.hashKey = deriveBytes(masterKey, "idempotency");
+  }
 
   /** A login on a database of our server. */
   target(database: string, user: string): Target {

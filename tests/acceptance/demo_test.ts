@@ -68,7 +68,10 @@ Deno.test("demo keeps its data, serves, tells where by run.json, and stops in or
     const ids = (story: typeof told) => story.tenants.map((tenant: { tenant_id: string }) => tenant.tenant_id);
     assert.deepEqual(ids(again), ids(told));
     assert.ok(again.tenants.every((tenant: { existed: boolean }) => tenant.existed));
-    assert.deepEqual(again.imports.map((i: Record<string, number>) => [i.accepted, i.unchanged]), Array(3).fill([0, 2712]));
+    assert.deepEqual(
+      again.imports.map((i: Record<string, number>) => [i.accepted, i.unchanged]),
+      Array(3).fill([0, 2712]),
+    );
     assert.deepEqual(again.invoices, told.invoices);
     assert.ok(again.ms < told.ms, `${again.ms} ms after ${told.ms} ms`);
     console.log(`    second run: ${again.ms} ms`);

@@ -139,7 +139,7 @@ comment on table tenant.idempotency_keys is 'Answers kept by Idempotency-Key, so
 comment on column tenant.idempotency_keys.member_id is 'Who sent it';
 comment on column tenant.idempotency_keys.key is 'The key that the client chose';
 comment on column tenant.idempotency_keys.operation is 'Which operation it was sent to';
-comment on column tenant.idempotency_keys.request_hash is 'SHA-256 of path, query and body: the same key with another request is refused';
+comment on column tenant.idempotency_keys.request_hash is 'HMAC-SHA-256 of path, query and body: the same key with another request is refused';
 comment on column tenant.idempotency_keys.status is 'HTTP status of the first answer';
 comment on column tenant.idempotency_keys.response is 'Body of the first answer';
 comment on column tenant.idempotency_keys.created_at is 'When it was first used; keys are kept 24 hours';
