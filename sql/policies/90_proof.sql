@@ -2,6 +2,7 @@
 -- breaks the model, naming each offender. A hole rolls the rollout back. Reads the catalogue only; locks nothing.
 -- It checks what is there and not what the files say: a table made by hand is examined like any other.
 -- Runs in the platform database, in placements, and where both are one: each check looks for the schemas that exist.
+-- Every fault that it must find is planted in tests/proof/faults_test.ts.
 
 select set_config('bulkhead.proof', jsonb_build_object(
   'owner', :'owner', 'keeper', :'keeper', 'login', :'tenant_login', 'platform', :'platform_login',
@@ -10,6 +11,8 @@ select set_config('bulkhead.proof', jsonb_build_object(
 do $proof$
 declare
   names jsonb := current_setting('bulkhead.proof')::jsonb;
+  owner name := names ->> 'owner';
+  keeper name := names ->> 'keeper';
   login name := names ->> 'login';
   guard constant text := '(tenant_id = ( SELECT app.tenant_id() AS tenant_id))';
   run_time name[];
@@ -20,37 +23,71 @@ begin
   select array_agg(rolname) into run_time from pg_roles
     where rolname in (login, names ->> 'platform', names ->> 'queue');
 
+  -- What roles are, and what they belong to.
   for hole in
     select format('login "%s" has %s', rolname, w.word) from pg_roles r,
       lateral (values (rolsuper, 'SUPERUSER'), (rolbypassrls, 'BYPASSRLS'), (rolcreaterole, 'CREATEROLE'),
         (rolcreatedb, 'CREATEDB'), (rolreplication, 'REPLICATION')) w(has, word)
       where r.rolname = any (run_time) and w.has
     union all
-    select format('role "%s" %s', rolname, case when rolcanlogin then 'can log in' else 'may bypass row-level security' end)
-      from pg_roles where rolname in (names ->> 'owner', names ->> 'keeper') and (rolcanlogin or rolsuper or rolbypassrls)
+    select format('role "%s" %s', rolname, w.word) from pg_roles r,
+      lateral (values (rolcanlogin and rolname <> names ->> 'migrator', 'can log in'), (rolsuper, 'has SUPERUSER'),
+        (rolbypassrls, 'may bypass row-level security'), (rolreplication, 'has REPLICATION')) w(has, word)
+      where r.rolname in (owner, keeper, names ->> 'migrator') and w.has
     union all
     select format('login "%s" is a member of "%s"', m.rolname, g.rolname)
       from pg_auth_members a join pg_roles m on m.oid = a.member join pg_roles g on g.oid = a.roleid
-      where m.rolname = any (run_time)
+      where m.rolname = any (run_time || owner || keeper)
+  loop holes := holes || hole; end loop;
+
+  -- What the logins own (nothing), and what they may do in and to the database and its schemas (R1, R8).
+  for hole in
+    select format('login "%s" owns %s', r.rolname, pg_describe_object(d.classid, d.objid, d.objsubid))
+      from pg_shdepend d join pg_roles r on r.oid = d.refobjid join pg_database b on b.datname = current_database()
+      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and d.dbid in (0, b.oid) and r.rolname = any (run_time)
     union all
-    select format('login "%s" owns %s "%s"', r.rolname, o.kind, o.what) from pg_roles r join (
-        select relowner as owner, 'relation' as kind, oid::regclass::text as what from pg_class
-        union all select proowner, 'function', oid::regprocedure::text from pg_proc
-        union all select nspowner, 'schema', nspname::text from pg_namespace
-        union all select datdba, 'database', datname::text from pg_database
-        union all select typowner, 'type', typname::text from pg_type) o on o.owner = r.oid
-      where r.rolname = any (run_time)
+    -- Foreign servers, parameters, tablespaces, large objects, languages, default privileges: nothing that is not listed.
+    select format('login "%s" was granted rights on %s', r.rolname, pg_describe_object(d.classid, d.objid, d.objsubid))
+      from pg_shdepend d join pg_roles r on r.oid = d.refobjid join pg_database b on b.datname = current_database()
+      where d.refclassid = 'pg_authid'::regclass and d.deptype = 'a' and d.dbid in (0, b.oid) and r.rolname = any (run_time)
+        and d.classid not in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_namespace'::regclass, 'pg_database'::regclass)
+    union all
+    select format('PUBLIC would be granted %s on what "%s" makes', a.privilege_type, pg_get_userbyid(d.defaclrole))
+      from pg_default_acl d, lateral aclexplode(d.defaclacl) a where a.grantee = 0 and d.defaclobjtype in ('r', 'S', 'n')
     union all
     select format('login "%s" may create in schema "%s"', r.rolname, n.nspname) from pg_roles r, pg_namespace n
       where r.rolname = any (run_time) and n.nspname !~ '^pg_(temp|toast_temp)' and has_schema_privilege(r.oid, n.oid, 'create')
     union all
-    select format('login "%s" has %s on database "%s"', r.rolname, p.word, d.datname)
-      from pg_roles r, pg_database d, (values ('CREATE'), ('TEMP')) p(word)
-      where r.rolname = any (run_time) and d.datname = current_database() and has_database_privilege(r.oid, d.oid, p.word)
+    select format('login "%s" may use schema "%s"', r.rolname, n.nspname) from pg_roles r, pg_namespace n
+      where ((r.rolname = login and n.nspname in ('platform', 'pgboss')) or (r.rolname = names ->> 'queue' and n.nspname = 'platform')
+          or (r.rolname in (names ->> 'platform', names ->> 'queue') and n.nspname in ('app', 'tenant')))
+        and has_schema_privilege(r.oid, n.oid, 'usage')
+    union all
+    select format('login "%s" has %s on database "%s"', r.rolname, p.word, current_database())
+      from pg_roles r, (values ('CREATE'), ('TEMP')) p(word)
+      where r.rolname = any (run_time) and has_database_privilege(r.oid, current_database(), p.word)
+    union all
+    select format('login "%s" may connect to database "%s", where it has no work', r.rolname, current_database())
+      from (values (login, 'tenant'), (names ->> 'platform', 'platform'), (names ->> 'queue', 'pgboss')) w(name, place)
+        join pg_roles r on r.rolname = w.name
+      where not exists (select from pg_namespace where nspname = w.place)
+        and has_database_privilege(r.oid, current_database(), 'connect')
     union all
     select format('PUBLIC may connect to database "%s"', datname) from pg_database d
       where datname = current_database() and exists (
         select from aclexplode(coalesce(datacl, acldefault('d', datdba))) a where a.grantee = 0)
+    union all
+    select format('schema "%s" is owned by "%s"', nspname, pg_get_userbyid(nspowner)) from pg_namespace
+      where (nspname in ('tenant', 'reference', 'platform') and pg_get_userbyid(nspowner) <> owner)
+        or (nspname = 'app' and pg_get_userbyid(nspowner) <> keeper)
+    union all
+    select format('role "%s" owns "%s" outside schema app', keeper, t.oid::regclass)
+      from pg_class t join pg_namespace n on n.oid = t.relnamespace
+      where pg_get_userbyid(t.relowner) = keeper and n.nspname not in ('app', 'pg_toast')
+    union all
+    select format('table "%s" is owned by "%s", not by the keeper', t.oid::regclass, pg_get_userbyid(t.relowner))
+      from pg_class t join pg_namespace n on n.oid = t.relnamespace
+      where n.nspname = 'app' and pg_get_userbyid(t.relowner) <> keeper
   loop holes := holes || hole; end loop;
 
   -- Tables of the tenants: enabled, forced, owned by the owner, guarded; a forgotten one is found here (R2, R6).
@@ -60,7 +97,7 @@ begin
       lateral (values
         (not t.relrowsecurity, 'has row-level security off'),
         (not t.relforcerowsecurity, 'does not force row-level security on its owner'),
-        (pg_get_userbyid(t.relowner) <> names ->> 'owner', 'is owned by ' || quote_ident(pg_get_userbyid(t.relowner))),
+        (pg_get_userbyid(t.relowner) <> owner, 'is owned by ' || quote_ident(pg_get_userbyid(t.relowner))),
         (not exists (select from pg_attribute a where a.attrelid = t.oid and a.attname = 'tenant_id'
           and a.atttypid = 'uuid'::regtype and a.attnotnull), 'has no column tenant_id uuid not null'),
         (not exists (select from pg_policy p where p.polrelid = t.oid and p.polname = 'tenant_guard' and not p.polpermissive
@@ -68,32 +105,58 @@ begin
           and pg_get_expr(p.polwithcheck, t.oid) = guard), 'has no restrictive tenant_guard on every command'),
         (exists (select from pg_inherits i where i.inhrelid = t.oid or i.inhparent = t.oid) and t.relkind = 'r'
           and not t.relispartition, 'takes part in inheritance'),
-        (not exists (select from pg_index i where i.indrelid = t.oid and i.indisprimary), 'has no primary key')
+        (not exists (select from pg_index i where i.indrelid = t.oid and i.indisprimary), 'has no primary key'),
+        (exists (select from pg_attribute a where a.attrelid = t.oid and a.attidentity <> ''), 'counts over all tenants (identity)'),
+        (exists (select from pg_rewrite r where r.ev_class = t.oid), 'has a rule that rewrites statements')
       ) f(broken, fault)
       where n.nspname = 'tenant' and t.relkind in ('r', 'p', 'f') and f.broken
     union all
+    select format('table "%s" is shared by all tenants but has a column tenant_id', t.oid::regclass)
+      from pg_attribute a join pg_class t on t.oid = a.attrelid join pg_namespace n on n.oid = t.relnamespace
+      where n.nspname = 'reference' and a.attname = 'tenant_id' and t.relkind in ('r', 'p', 'f', 'm')
+  loop holes := holes || hole; end loop;
+
+  -- Keys: row-level security does not guard unique indexes and foreign keys, so the tenant leads each of them (R4).
+  for hole in
     select format('index "%s" is unique but does not begin with tenant_id', i.indexrelid::regclass)
       from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace
       where n.nspname = 'tenant' and (i.indisunique or i.indisprimary or i.indisexclusion)
         and not exists (select from pg_attribute a where a.attrelid = t.oid and a.attnum = i.indkey[0] and a.attname = 'tenant_id')
     union all
-    select format('foreign key "%s" of "%s" does not carry tenant_id', c.conname, c.conrelid::regclass)
+    select format('exclusion "%s" of "%s" does not compare tenant_id by =', c.conname, c.conrelid::regclass)
       from pg_constraint c join pg_class t on t.oid = c.conrelid join pg_namespace n on n.oid = t.relnamespace
-        join pg_class u on u.oid = c.confrelid join pg_namespace m on m.oid = u.relnamespace
-      where c.contype = 'f' and n.nspname = 'tenant' and m.nspname <> 'reference'
-        and not (exists (select from pg_attribute a where a.attrelid = c.conrelid and a.attnum = c.conkey[1] and a.attname = 'tenant_id')
-          and exists (select from pg_attribute a where a.attrelid = c.confrelid and a.attnum = c.confkey[1] and a.attname = 'tenant_id'))
+      where n.nspname = 'tenant' and c.contype = 'x' and (select oprname from pg_operator o where o.oid = c.conexclop[1]) <> '='
     union all
-    select format('foreign key "%s" of "%s" reaches into the tenant schema', c.conname, c.conrelid::regclass)
+    select format('foreign key "%s" of "%s" %s', c.conname, c.conrelid::regclass, f.fault)
       from pg_constraint c join pg_class t on t.oid = c.conrelid join pg_namespace n on n.oid = t.relnamespace
-        join pg_class u on u.oid = c.confrelid join pg_namespace m on m.oid = u.relnamespace
-      where c.contype = 'f' and m.nspname = 'tenant' and n.nspname <> 'tenant'
-    union all
+        join pg_class u on u.oid = c.confrelid join pg_namespace m on m.oid = u.relnamespace,
+      lateral (values
+        (n.nspname = 'tenant' and m.nspname = 'tenant' and not (
+          exists (select from pg_attribute a where a.attrelid = c.conrelid and a.attnum = c.conkey[1] and a.attname = 'tenant_id')
+          and exists (select from pg_attribute a where a.attrelid = c.confrelid and a.attnum = c.confkey[1] and a.attname = 'tenant_id')),
+          'does not carry tenant_id'),
+        (n.nspname = 'tenant' and m.nspname not in ('tenant', 'reference'), 'reaches out of the tenant schema'),
+        (n.nspname <> 'tenant' and m.nspname = 'tenant', 'reaches into the tenant schema')
+      ) f(broken, fault)
+      where c.contype = 'f' and f.broken
+  loop holes := holes || hole; end loop;
+
+  -- Ways round the tables: views with their owner's rights, wherever they are; kept copies; triggers (R7).
+  for hole in
+    with over_tenants as (
+      select distinct r.ev_class as view from pg_rewrite r
+        join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+        join pg_class u on u.oid = d.refobjid and u.oid <> r.ev_class join pg_namespace m on m.oid = u.relnamespace
+        where m.nspname in ('tenant', 'app'))
     select format('view "%s" does not run with the rights of its caller (security_invoker)', v.oid::regclass)
       from pg_class v join pg_namespace n on n.oid = v.relnamespace
-      where n.nspname in ('tenant', 'reference', 'app', 'public') and v.relkind = 'v'
+      where v.relkind = 'v' and (n.nspname in ('tenant', 'reference', 'app', 'public') or v.oid in (select view from over_tenants))
         and not coalesce(v.reloptions @> '{security_invoker=true}' or v.reloptions @> '{security_invoker=on}', false)
         and not exists (select from pg_depend e where e.objid = v.oid and e.deptype = 'e')
+    union all
+    select format('materialized view "%s" keeps rows of tenants and is granted to others', v.oid::regclass)
+      from pg_class v where v.relkind = 'm' and v.oid in (select view from over_tenants)
+        and exists (select from aclexplode(v.relacl) a where a.grantee <> v.relowner)
     union all
     select format('trigger "%s" on "%s" runs a function with the rights of its definer', g.tgname, g.tgrelid::regclass)
       from pg_trigger g join pg_class t on t.oid = g.tgrelid join pg_namespace n on n.oid = t.relnamespace
@@ -101,33 +164,31 @@ begin
       where n.nspname = 'tenant' and not g.tgisinternal and f.prosecdef
   loop holes := holes || hole; end loop;
 
-  -- Grants: only the tenant login, only SELECT, INSERT, UPDATE, DELETE; tenant_id is never written (R1, R7).
+  -- Grants on relations and columns, each held against what is allowed in its schema; tenant_id is never written (R1, R7).
   for hole in
-    select format('%s has %s on "%s"', case when a.grantee = 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(a.grantee)) end,
-        a.privilege_type, t.oid::regclass)
-      from pg_class t join pg_namespace n on n.oid = t.relnamespace,
-        lateral aclexplode(coalesce(t.relacl, acldefault(case when t.relkind = 'S' then 's' else 'r' end::"char", t.relowner))) a
-      where n.nspname in ('tenant', 'reference', 'app') and a.grantee <> t.relowner
-        and not (n.nspname = 'tenant' and pg_get_userbyid(a.grantee) = login and t.relkind in ('r', 'p', 'v')
-          and not t.relispartition and a.privilege_type in ('SELECT', 'DELETE') and not a.is_grantable)
-        and not (n.nspname = 'reference' and pg_get_userbyid(a.grantee) = login and a.privilege_type = 'SELECT')
-        and not (n.nspname = 'app' and t.relname = 'migrations' and pg_get_userbyid(a.grantee) = names ->> 'owner')
-    union all
-    select format('%s may write column "%s" of "%s"', quote_ident(pg_get_userbyid(a.grantee)), c.attname, t.oid::regclass)
-      from pg_attribute c join pg_class t on t.oid = c.attrelid join pg_namespace n on n.oid = t.relnamespace,
-        lateral aclexplode(c.attacl) a
-      where n.nspname in ('tenant', 'reference', 'app') and a.grantee <> t.relowner
-        and not (n.nspname = 'tenant' and pg_get_userbyid(a.grantee) = login and c.attname <> 'tenant_id'
-          and a.privilege_type in ('INSERT', 'UPDATE', 'SELECT') and not a.is_grantable)
-    union all
-    select format('login "%s" may use schema "%s"', login, n.nspname) from pg_namespace n
-      where n.nspname in ('platform', 'pgboss') and exists (select from pg_roles where rolname = login)
-        and has_schema_privilege(login, n.oid, 'usage')
-    union all
-    select format('login "%s" has %s on "%s"', r.rolname, a.privilege_type, t.oid::regclass)
-      from pg_class t join pg_namespace n on n.oid = t.relnamespace, lateral aclexplode(t.relacl) a join pg_roles r on r.oid = a.grantee
-      where n.nspname in ('platform', 'pgboss') and r.rolname = any (run_time)
-        and a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    with held as (
+      select t.oid, n.nspname, t.relkind, t.relispartition, t.relowner, null::name as attname, a.grantee, a.privilege_type, a.is_grantable
+        from pg_class t join pg_namespace n on n.oid = t.relnamespace, lateral aclexplode(t.relacl) a
+      union all
+      select t.oid, n.nspname, t.relkind, t.relispartition, t.relowner, c.attname, a.grantee, a.privilege_type, a.is_grantable
+        from pg_attribute c join pg_class t on t.oid = c.attrelid join pg_namespace n on n.oid = t.relnamespace,
+          lateral aclexplode(c.attacl) a),
+    named as (
+      select *, case when grantee = 0 then 'PUBLIC' else pg_get_userbyid(grantee)::text end as who from held where grantee <> relowner)
+    select format('%s has %s%s on %s"%s"', who, privilege_type, case when is_grantable then ' with grant option' else '' end,
+        'column "' || attname || '" of ', oid::regclass)
+      from named where case nspname
+        when 'tenant' then not (who = login and relkind in ('r', 'p', 'v') and not relispartition and not is_grantable
+          and (privilege_type = 'SELECT' or (privilege_type = 'DELETE' and attname is null)
+            or (privilege_type in ('INSERT', 'UPDATE') and coalesce(attname, 'tenant_id') <> 'tenant_id')))
+        when 'reference' then not (who = login and relkind in ('r', 'p', 'v') and not is_grantable and privilege_type = 'SELECT')
+        when 'app' then not (who = owner and oid::regclass::text = 'app.migrations' and privilege_type in ('SELECT', 'INSERT'))
+        when 'platform' then who = 'PUBLIC' or who in (login, names ->> 'queue')
+          or (who = names ->> 'platform' and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+        when 'pgboss' then who = 'PUBLIC' or who = login
+          or (who = any (run_time) and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+        else who = login or (who = 'PUBLIC' and exists (select from pg_attribute a where a.attrelid = named.oid and a.attname = 'tenant_id'))
+      end
   loop holes := holes || hole; end loop;
 
   -- Functions: nothing that runs with another's rights may be called by the tenant login, but app.tenant_id() (R7).
@@ -142,16 +203,12 @@ begin
     union all
     select format('function "app.tenant_id()" %s', f.fault) from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
       lateral (values (p.provolatile <> 's', 'is not STABLE'), (not p.prosecdef, 'cannot read the keys (SECURITY DEFINER is off)'),
-        (pg_get_userbyid(p.proowner) <> names ->> 'keeper', 'is not owned by the keeper'),
+        (pg_get_userbyid(p.proowner) <> keeper, 'is not owned by the keeper'),
         (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false), 'has no fixed search_path')) f(broken, fault)
       where n.nspname = 'app' and p.proname = 'tenant_id' and f.broken
     union all
     select 'function "app.tenant_id()" is missing' where exists (select from pg_namespace where nspname = 'tenant')
         and not exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'app' and p.proname = 'tenant_id')
-    union all
-    select format('role "%s" owns "%s" outside schema app', names ->> 'keeper', t.oid::regclass) from pg_class t
-      join pg_namespace n on n.oid = t.relnamespace
-      where pg_get_userbyid(t.relowner) = names ->> 'keeper' and n.nspname not in ('app', 'pg_toast')
   loop holes := holes || hole; end loop;
 
   if cardinality(holes) > 0 then

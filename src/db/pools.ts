@@ -19,6 +19,8 @@ export class Pools implements Budget {
   readonly #starved = new Set<Pool>();
   readonly #keys = new WeakMap<Target, string>();
   #used = 0;
+  /** Round trips of pools that were forgotten, so that the sum never falls. */
+  #pastRoundTrips = 0;
 
   constructor(options: PoolsOptions) {
     this.#options = options;
@@ -39,15 +41,15 @@ export class Pools implements Budget {
   async drop(target: Target): Promise<void> {
     const key = this.#key(target);
     const pool = this.#pools.get(key);
-    this.#pools.delete(key);
+    if (pool) this.#forget(key, pool);
     await pool?.end();
   }
 
   /** Ends all pools, waiting up to `graceMs` milliseconds for running scopes. */
   async end(graceMs = 5_000): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.end(graceMs)));
+    const pools = [...this.#pools];
+    for (const [key, pool] of pools) this.#forget(key, pool);
+    await Promise.all(pools.map(([, pool]) => pool.end(graceMs)));
   }
 
   /** Gauges: pools, their connections (open or opening) and how many of them are idle, callers that wait. */
@@ -58,7 +60,7 @@ export class Pools implements Budget {
       connections: this.#used,
       idle: all.reduce((sum, one) => sum + one.idle, 0),
       waiting: all.reduce((sum, one) => sum + one.waiting, 0),
-      roundTrips: all.reduce((sum, one) => sum + one.roundTrips, 0),
+      roundTrips: all.reduce((sum, one) => sum + one.roundTrips, this.#pastRoundTrips),
     };
   }
 
@@ -66,7 +68,10 @@ export class Pools implements Budget {
 
   take(pool: Pool): boolean {
     const key = this.#key(pool.target);
-    if (!this.#pools.has(key)) this.#pools.set(key, pool); // it was forgotten while empty
+    if (!this.#pools.has(key)) { // it was forgotten while empty
+      this.#pools.set(key, pool);
+      this.#pastRoundTrips -= pool.stats().roundTrips;
+    }
     if (this.#used >= this.#options.maxConnections) this.#leastUsedIdle(pool)?.shed();
     if (this.#used >= this.#options.maxConnections) {
       this.#starved.add(pool);
@@ -80,7 +85,7 @@ export class Pools implements Budget {
     this.#used--;
     const { connections, opening, waiting } = pool.stats();
     const key = this.#key(pool.target);
-    if (connections + opening + waiting === 0 && this.#pools.get(key) === pool) this.#pools.delete(key);
+    if (connections + opening + waiting === 0 && this.#pools.get(key) === pool) this.#forget(key, pool);
     for (const starved of [...this.#starved]) {
       if (this.#used >= this.#options.maxConnections) return;
       this.#starved.delete(starved);
@@ -93,6 +98,11 @@ export class Pools implements Budget {
       if (starved.stats().waiting === 0) this.#starved.delete(starved);
     }
     if (this.#starved.size > 0) pool.shed();
+  }
+
+  #forget(key: string, pool: Pool): void {
+    this.#pools.delete(key);
+    this.#pastRoundTrips += pool.stats().roundTrips;
   }
 
   #leastUsedIdle(except: Pool): Pool | undefined {

@@ -35,6 +35,8 @@ export interface WireOptions {
 }
 
 const EXTENDED = [FRONT.parse, FRONT.bind, FRONT.describe, FRONT.execute, FRONT.flush];
+/** What the server may send in each phase of a group. */
+const EXPECTED = { idle: "nothing", group: "parts", answer: "all" } as const;
 const CLOSE_MS = 500;
 const NO_BYTES = Buffer.alloc(0);
 
@@ -75,7 +77,7 @@ export class Wire extends EventEmitter {
       ready: (status) => this.#ready(status),
       failed: (error, retries, inContext) => this.#failed(error, retries && (inContext || this.#reused)),
       refuse: (sentence) => this.abort(lost(this.#fatal || sentence)),
-      expecting: () => !options.scoped || this.#phase !== "idle",
+      expecting: () => options.scoped ? EXPECTED[this.#phase] : "all",
     }, options.scoped);
     const { socket } = session;
     socket.on("data", (bytes: Buffer) => this.down || this.#answers.feed(bytes));
@@ -229,7 +231,6 @@ export class Wire extends EventEmitter {
   // ---- from the server to the driver
 
   #ready(status: number): void {
-    if (this.options.scoped && this.#phase !== "answer") return this.abort(lost("The server broke the protocol"));
     this.status = status;
     this.#outstanding = Math.max(0, this.#outstanding - 1);
     this.#phase = this.#outstanding === 0 ? "idle" : "answer";

@@ -34,8 +34,8 @@ export interface Listener {
   failed(error: ServerError, retries: boolean, inContext: boolean): void;
   /** The server did what it must not; nothing more is read. */
   refuse(sentence: string): void;
-  /** True while an answer is expected. */
-  expecting(): boolean;
+  /** What may come: nothing, parts of an answer (the group is not complete), or all of it up to ReadyForQuery. */
+  expecting(): "nothing" | "parts" | "all";
 }
 
 export class Answers {
@@ -123,12 +123,14 @@ export class Answers {
   #take(bytes: Buffer, at: number, end: number): void {
     const type = bytes[at];
     const expected = this.listener.expecting();
-    if (type === BACK.row && expected) {
+    if (type === BACK.row && expected !== "nothing") {
       this.#rowsSeen = true;
       return;
     }
     if (type === BACK.error) this.#fail(bytes, at, end);
-    if (!expected && !UNASKED.includes(type)) return this.#refuse("The server sent an answer that nobody asked for");
+    if (!UNASKED.includes(type) && (expected === "nothing" || (expected === "parts" && type === BACK.ready))) {
+      return this.#refuse("The server sent an answer that nobody asked for");
+    }
     if (this.scoped && !ANSWERS.includes(type)) {
       const isCopy = COPY.includes(type);
       return this.#refuse(isCopy ? "COPY is not allowed in a scope" : "The server sent a message that is not allowed");

@@ -5,6 +5,9 @@ import { createHmac } from "node:crypto";
 import { json, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 
+/** How long an answer is kept for its key. */
+const KEPT = "24 hours";
+
 /** What identifies a request that may be repeated. */
 export interface IdempotentRequest {
   key: string;
@@ -53,6 +56,8 @@ export interface StoredAnswer {
 export function memberKeys(memberId: string): KeyStore {
   return {
     async claim(tx, { key, operation, hash }) {
+      await tx`delete from tenant.idempotency_keys
+        where member_id = ${memberId} and created_at < now() - ${KEPT}::interval`;
       const made = await tx`insert into tenant.idempotency_keys (member_id, key, operation, request_hash)
         values (${memberId}, ${key}, ${operation}, ${hash}) on conflict (tenant_id, member_id, key) do nothing returning key`;
       if (made.length) return null;
@@ -71,6 +76,8 @@ export function memberKeys(memberId: string): KeyStore {
 export function platformKeys(scope: string): KeyStore {
   return {
     async claim(tx, { key, operation, hash }) {
+      await tx`delete from platform.idempotency_keys
+        where scope = ${scope} and created_at < now() - ${KEPT}::interval`;
       const made = await tx`insert into platform.idempotency_keys (scope, key, operation, request_hash)
         values (${scope}, ${key}, ${operation}, ${hash}) on conflict (scope, key) do nothing returning key`;
       if (made.length) return null;

@@ -20,7 +20,8 @@ async function withPools(
   } finally {
     await pools.end();
   }
-  assert.deepEqual(pools.stats(), { pools: 0, connections: 0, idle: 0, waiting: 0, roundTrips: 0 });
+  const { roundTrips: _, ...left } = pools.stats();
+  assert.deepEqual(left, { pools: 0, connections: 0, idle: 0, waiting: 0 });
 }
 
 const name = (tx: Tx) =>
@@ -46,6 +47,7 @@ Deno.test("Pools serve more databases than there are connections", () =>
       const names = await Promise.all(targets.map((one) => pools.get(one).run(as("a"), name)));
       assert.deepEqual(names, targets.map((one) => one.applicationName));
       assert.ok(pools.stats().connections <= 4);
+      assert.ok(pools.stats().roundTrips >= 12 * (round + 1)); // of forgotten pools too
     }
   }));
 

@@ -223,6 +223,16 @@ Deno.test("Wire cuts a server that sends what nobody asked for", async () => {
   }
 });
 
+Deno.test("Wire cuts a server that is ready before it was asked", () =>
+  falseServer(
+    answering(Buffer.concat([CONTEXT_DONE, message("Z", "I")])),
+    (server) =>
+      withPool(server, { max: 1 }, async (pool) => { // a statement with a value is described first
+        const error = await failure(pool.run(as("a"), (tx) => tx`select ${1}`));
+        assert.match(error.message, /nobody asked for/);
+      }),
+  ));
+
 Deno.test("Wire stops a server that sends rows without end", async () => {
   const row = message("D", Buffer.alloc(60_000));
   const script = (n: number, _: Buffer, socket: { write(bytes: Uint8Array): boolean; destroyed: boolean }) => {
@@ -248,17 +258,6 @@ Deno.test("Connection asks the server for text that our parsers know", async () 
     "current_setting('client_encoding') as encoding, current_setting('application_name') as name";
   const rows = await connection.enter(context, { text, values: [] }, false);
   assert.deepEqual(rows, [{ zone: "UTC", style: "ISO, MDY", encoding: "UTF8", name: "bulkhead" }]);
-  await connection.wire.close();
-});
-
-Deno.test("Connection.within() can send the context again in the middle of a transaction", async () => {
-  const connection = await Connection.open(target, {});
-  const tenant = { text: "select current_setting('app.tenant_id') as tenant", values: [] };
-  assert.deepEqual(await connection.enter(as("a"), tenant, true), [{ tenant: "a" }]);
-  assert.deepEqual(await connection.within(tenant), [{ tenant: "a" }]);
-  assert.deepEqual(await connection.within(tenant, as("b")), [{ tenant: "b" }]);
-  await connection.commit();
-  assert.equal((await failure(connection.within(tenant))).code, "internal");
   await connection.wire.close();
 });
 

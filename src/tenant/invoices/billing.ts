@@ -3,6 +3,9 @@
 import { type Fragment, sql, type Tx } from "../../db/sql.ts";
 import type { BillingProblem, BillingResult, InvoiceRun } from "./model.ts";
 
+/** Milliseconds that billing a month may take: one statement over all readings of the month. */
+export const BILLING_MS = 120_000;
+
 /** Meters without an invoice that are told one by one. */
 const TOLD = 1_000;
 
@@ -54,7 +57,8 @@ export async function billMonth(tx: Tx, { month, meter_id }: InvoiceRun): Promis
  */
 function beginBilling(tx: Tx) {
   return tx`select pg_advisory_xact_lock(hashtextextended('invoices.run ' || (select app.tenant_id()), 0)),
-    set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true)`;
+    set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true),
+    set_config('statement_timeout', ${String(BILLING_MS)}, true)`;
 }
 
 /** What the month's invoices should be: `items`, `bills` of meters without a problem, `troubled` of the others. */
@@ -87,10 +91,11 @@ function expected(first: Fragment, meterId: string | undefined): Fragment {
           and (v.valid_to is null or v.valid_to > d.billing_day)
         left join reference.tariff_zones z on z.tariff_id = v.tariff_id and z.zone = d.zone
     ), troubled as (
+      -- The first problem of each meter.
       select distinct on (meter_id) meter_id, serial_number, problem, zone,
         sum(readings)::int as readings, min(billing_day) as first_day
       from priced where problem is not null
-      group by meter_id, serial_number, problem, zone order by meter_id, problem, zone
+      group by meter_id, serial_number, problem, zone order by meter_id, min(billing_day), problem, zone
     ), items as materialized (
       select meter_id, currency, zone, price as unit_price, trim_scale(sum(quantity)) as quantity,
         trim_scale(sum(quantity) * price) as amount

@@ -41,7 +41,7 @@ export const mapping = z.strictObject({
   delimiter: z.enum([",", ";", "\t", "|"]).default(","),
   header: z.boolean().default(true).openapi({ description: "Whether the first line names the columns" }),
   skip_lines: z.int().min(0).max(100).default(0).openapi({ description: "Lines before the header to leave out" }),
-}).refine((m) => !(m.zone && m.zones), 'Give either "zone" or "zones"').openapi("ReadingMapping");
+}).refine((m) => !(m.zone && m.zones), 'Give either "zone" or "zones"');
 export type Mapping = z.output<typeof mapping>;
 
 /** The mapping as a query parameter: JSON text. */

@@ -29,7 +29,7 @@ export type ReadingQuery = z.output<typeof readingQuery>;
 export const importQuery = z.strictObject({
   mapping: mappingParameter.openapi({
     type: "string",
-    description: "The column mapping: a `ReadingMapping` as JSON text",
+    description: "The column mapping as JSON text, as the operation describes it",
     example: JSON.stringify({
       timestamp: { column: "DateTime", format: "MM/DD/YYYY HH:mm:ss", midnight: "end_of_day" },
       value: { column: "Consumption kWh" },

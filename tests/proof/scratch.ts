@@ -1,0 +1,92 @@
+// A placement of a test's own, rolled out by a login that may as little as a customer's: it owns the database and may make
+// roles. Faults are planted as superuser.
+import type { Sql } from "../../src/db/direct.ts";
+import { openDirect } from "../../src/db/direct.ts";
+import { newId } from "../../src/db/ids.ts";
+import { byoRoles, OWN_ROLES, type PlacementRoles } from "../../src/db/names.ts";
+import { closeDatabase, deployPlacement, ensurePlacementRoles, type RolloutReport } from "../../src/db/rollout.ts";
+import { fill, policyFiles } from "../../src/db/sql_files.ts";
+import { keyBlocks, type Signer } from "../../src/tenancy/context.ts";
+import { freshDatabase, testServer, type TestServer } from "../support/postgres.ts";
+
+/** What the proof says of a placement: its sentences, none when it passes. */
+export type Findings = string[];
+
+/** A placement database with nobody in it. */
+export interface Scratch {
+  roles: PlacementRoles;
+  signer: Signer;
+  database: string;
+  /** As superuser. */
+  admin: Sql;
+  /** As the login that rolls out. */
+  migrator: Sql;
+  migratorName: string;
+  deploy(): Promise<RolloutReport>;
+  /** Runs 90_proof.sql alone on a connection. */
+  prove(sql: Sql): Promise<Findings>;
+  drop(): Promise<void>;
+}
+
+/** Makes the database and its roles and rolls the schema out. */
+export async function makeScratch(prefix: string, onServer?: TestServer): Promise<Scratch> {
+  const server = onServer ?? await testServer();
+  const made = await freshDatabase(prefix, { server });
+  const { database } = made;
+  const migratorName = `${database}_migrator`;
+  const at = (user: string, password: string) => ({ host: server.host, port: server.port, database, user, password });
+  const admin = await openDirect(at(server.user, server.password));
+  await admin.unsafe(`create role ${migratorName} login createrole password 'scratch';
+    alter database ${database} owner to ${migratorName}`);
+  const migrator = await openDirect(at(migratorName, "scratch"));
+  const roles = byoRoles(newId());
+  const signer = { keyId: 1, key: crypto.getRandomValues(new Uint8Array(32)) };
+  const deploy = () => deployPlacement(migrator, roles, keyBlocks(signer));
+  await ensurePlacementRoles(migrator, roles, { password: "scratch", salt: new Uint8Array(16) });
+  await closeDatabase(migrator, [roles.tenantLogin]);
+  await deploy();
+  return {
+    roles,
+    signer,
+    database,
+    admin,
+    migrator,
+    migratorName,
+    deploy,
+    prove: (sql) => prove(sql, roles),
+    async drop() {
+      await migrator.end();
+      await admin.end();
+      await made.drop();
+      await dropRoles(server, [roles.tenantLogin, roles.owner, roles.keeper, migratorName]);
+    },
+  };
+}
+
+/** The findings of the proof in the current transaction, which an error of the proof does not end. */
+async function prove(sql: Sql, roles: PlacementRoles): Promise<Findings> {
+  const [proof] = policyFiles("90");
+  const { platformLogin, queueLogin } = OWN_ROLES;
+  const text = fill(proof, {
+    owner: roles.owner,
+    keeper: roles.keeper,
+    tenant_login: roles.tenantLogin,
+    platform_login: platformLogin,
+    queue_login: queueLogin,
+    migrator: OWN_ROLES.migrator,
+  });
+  try {
+    await sql.unsafe(text);
+    return [];
+  } catch (error) {
+    const { code, detail } = error as { code?: string; detail?: string };
+    if (code !== "BH900" || !detail) throw error;
+    return detail.split("\n");
+  }
+}
+
+async function dropRoles(server: TestServer, names: string[]): Promise<void> {
+  const sql = await openDirect({ ...server, database: "postgres" });
+  for (const name of names) await sql.unsafe(`drop role if exists "${name}"`);
+  await sql.end();
+}
