@@ -1,9 +1,10 @@
 // `db deploy`, `db status`, `db new`: the schema of our own server. Without DATABASE_URL the embedded server is used.
 import { join } from "node:path";
 import type { Config } from "../config.ts";
+import { withDirect } from "../db/direct.ts";
 import { type MigrationState, migrationStatus } from "../db/migrate.ts";
 import { migrationFiles, type Plane } from "../db/sql_files.ts";
-import { deployOwnServer, versionWarning, withDirect } from "../platform/fleet/deploy.ts";
+import { deployOwnServer, versionWarning } from "../platform/fleet/deploy.ts";
 import { ownServers } from "../services.ts";
 import type { Servers } from "../tenancy/servers.ts";
 import { QUEUES } from "../worker.ts";

@@ -11,6 +11,7 @@ import { parseMasterKey } from "../identity/keys.ts";
 import { serve, type Serving } from "../serve.ts";
 import { serverSettings } from "../services.ts";
 import { Servers } from "../tenancy/servers.ts";
+import { surviveStrayErrors } from "./stray_errors.ts";
 
 /** A database that a customer brings, with the login that the customer gives. */
 export interface CustomerServer {
@@ -68,6 +69,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   );
   onShutdown("platform", () => serving.stop());
   await followCustomer(serving, customer);
+  surviveStrayErrors(serving.services.log);
   const local: Local = { ...serving, home, servers, operator, customer, timings };
   await home.writeRunFile(runFile(local));
   return local;

@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import { onShutdown } from "../embedded/shutdown.ts";
 import { serve } from "../serve.ts";
 import { ownServers } from "../services.ts";
+import { surviveStrayErrors } from "./stray_errors.ts";
 
 /** Serves until a signal. `worker` says whether queued jobs are worked here too. */
 export async function start(options: { config: Config; worker: boolean }): Promise<void> {
@@ -19,5 +20,6 @@ export async function start(options: { config: Config; worker: boolean }): Promi
     deploy: false,
   });
   onShutdown("platform", () => serving.stop());
+  surviveStrayErrors(serving.services.log);
   serving.services.log.info("Bulkhead serves", { url: serving.url, worker });
 }

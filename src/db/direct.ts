@@ -39,3 +39,17 @@ export async function openDirect(target: Target, options: DirectOptions = {}): P
   // unnamed statements: a rollout changes the schema under prepared ones; begin() needs a pipeline of one
   return postgres(driverOptions(wire, { prepare: false, max_pipeline: 1, onnotice: onNotice, onnotify: onNotify }));
 }
+
+/** Opens a connection for the length of `work`. */
+export async function withDirect<T>(
+  target: Target,
+  work: (sql: Sql) => Promise<T>,
+  options: DirectOptions = {},
+): Promise<T> {
+  const sql = await openDirect(target, options);
+  try {
+    return await work(sql);
+  } finally {
+    await sql.end({ timeout: 1 }).catch(() => {}); // a connection that cannot be closed is gone already
+  }
+}

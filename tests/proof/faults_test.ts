@@ -3,8 +3,19 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
 import { fill } from "../../src/db/sql_files.ts";
-import { FAULTS } from "./planted.ts";
+import type { Fault } from "./fault.ts";
+import { GRANTS, LOGINS } from "./faults_of_rights.ts";
+import { CONTEXT, KEYS, TABLES, WAYS_ROUND } from "./faults_of_shape.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
+
+const FAULTS: Record<string, Fault[]> = {
+  tables: TABLES,
+  keys: KEYS,
+  "ways round them": WAYS_ROUND,
+  "the context": CONTEXT,
+  grants: GRANTS,
+  "roles and logins": LOGINS,
+};
 
 let scratch: Scratch;
 let version: number;

@@ -7,7 +7,7 @@ import { byoRoles, OWN_ROLES, type PlacementRoles } from "../../src/db/names.ts"
 import { closeDatabase, deployPlacement, ensurePlacementRoles, type RolloutReport } from "../../src/db/rollout.ts";
 import { fill, policyFiles } from "../../src/db/sql_files.ts";
 import { keyBlocks, type Signer } from "../../src/tenancy/context.ts";
-import { freshDatabase, testServer, type TestServer } from "../support/postgres.ts";
+import { freshDatabase, type TestServer, testServer } from "../support/postgres.ts";
 
 /** What the proof says of a placement: its sentences, none when it passes. */
 export type Findings = string[];
@@ -64,7 +64,7 @@ export async function makeScratch(prefix: string, onServer?: TestServer): Promis
 }
 
 /** The findings of the proof in the current transaction, which an error of the proof does not end. */
-async function prove(sql: Sql, roles: PlacementRoles): Promise<Findings> {
+export async function prove(sql: Sql, roles: PlacementRoles): Promise<Findings> {
   const [proof] = policyFiles("90");
   const { platformLogin, queueLogin } = OWN_ROLES;
   const text = fill(proof, {

@@ -1,7 +1,7 @@
 // `db deploy`: brings our own server to the current state. Roles → databases → platform migrations → queue schema →
 // policies → proof, then the shared placement. Idempotent; one session-level lock keeps two rollouts apart.
 import { newId } from "../../db/ids.ts";
-import { openDirect, type Sql } from "../../db/direct.ts";
+import { type Sql, withDirect } from "../../db/direct.ts";
 import { OWN_ROLES, sharedRoles } from "../../db/names.ts";
 import {
   closeDatabase,
@@ -37,16 +37,6 @@ export function versionWarning(version: number): string | null {
   return patched !== undefined && minor < patched
     ? `PostgreSQL ${major}.${minor} has known faults that were mended in ${major}.${patched}: update the server`
     : null;
-}
-
-/** Opens a target for the length of `work`. */
-export async function withDirect<T>(target: Parameters<typeof openDirect>[0], work: (sql: Sql) => Promise<T>) {
-  const sql = await openDirect(target);
-  try {
-    return await work(sql);
-  } finally {
-    await sql.end({ timeout: 2 }).catch(() => {});
-  }
 }
 
 /** Rolls out our own server. Throws with the failing step's error; what the proof refuses is rolled back. */

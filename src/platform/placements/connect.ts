@@ -1,6 +1,6 @@
 // Connections for rollouts and provisioning: as migrator on our servers, as the customer's administrator on theirs.
 // Requests never come this way; they have the doors. A customer's host is resolved and checked each time (R10).
-import { openDirect, type Sql } from "../../db/direct.ts";
+import { type Sql, withDirect } from "../../db/direct.ts";
 import type { Target } from "../../db/pool.ts";
 import { AppError } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
@@ -32,12 +32,7 @@ export async function placementTarget(services: Services, placement: Placement):
 }
 
 /** Runs `work` on a connection of its own and closes it; a minute is the most that it may take. */
-export async function withDirect<T>(target: Target, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const sql = await openDirect(target, ROLLOUT_LIMITS);
+export async function withinLimits<T>(target: Target, work: (sql: Sql) => Promise<T>): Promise<T> {
   const late = () => new AppError("database_unavailable", "The database does not answer in time");
-  try {
-    return await within(WORK_MS, work(sql), late);
-  } finally {
-    await sql.end({ timeout: 1 }).catch(() => {});
-  }
+  return await withDirect(target, (sql) => within(WORK_MS, work(sql), late), ROLLOUT_LIMITS);
 }

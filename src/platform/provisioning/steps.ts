@@ -1,6 +1,6 @@
 // The steps of the saga after "record", in their order. Each looks at what is there before it acts, so that it can be
 // cut off anywhere and run again; what it changes on the platform is written together with its "done".
-import { sql, type Tx } from "../../db/sql.ts";
+import { sql } from "../../db/sql.ts";
 import {
   closeDatabase,
   createDatabase,
@@ -12,7 +12,7 @@ import {
 import { AppError } from "../../errors.ts";
 import { moveApplication } from "../applications/queries.ts";
 import { recordEvent } from "../events/queries.ts";
-import { withDirect } from "../placements/connect.ts";
+import { withinLimits } from "../placements/connect.ts";
 import { rolesOf } from "../placements/model.ts";
 import { markReady } from "../placements/queries.ts";
 import { readReference } from "../reference/queries.ts";
@@ -46,7 +46,7 @@ async function place(run: Run): Promise<Done | void> {
   if (placement.kind === "dedicated") {
     const { servers } = run.services;
     const anywhere = servers.migrator(servers.settings.platformDatabase);
-    await withDirect(anywhere, (connection) => createDatabase(connection, placement.database_name));
+    await withinLimits(anywhere, (connection) => createDatabase(connection, placement.database_name));
   }
   if (placement.kind === "byo") return await refuseForeignSchemas(run);
 }
@@ -60,7 +60,7 @@ async function prepareRoles(run: Run): Promise<void> {
   await closeDatabase(connection, [roles.tenantLogin]);
   // Only a superuser can do this; without one the proof still finds what it would have prevented.
   if (placement.server.kind === "own" && services.servers.settings.admin) {
-    await withDirect(services.servers.admin(placement.database_name), (admin) => hardenDatabase(admin, roles));
+    await withinLimits(services.servers.admin(placement.database_name), (admin) => hardenDatabase(admin, roles));
   }
 }
 

@@ -2,7 +2,7 @@
 // keep the others from it; the job is then tried again as a whole, which changes nothing where it succeeded.
 import type { QueueDefinition, QueuedJob } from "../../queue/queue.ts";
 import type { Services } from "../../tenancy/services.ts";
-import { placementTarget, withDirect } from "../placements/connect.ts";
+import { placementTarget, withinLimits } from "../placements/connect.ts";
 import type { Placement } from "../placements/model.ts";
 import { listReadyPlacements } from "../placements/queries.ts";
 import type { SyncReport } from "./model.ts";
@@ -23,7 +23,7 @@ export async function publishTo(services: Services, placement: Placement): Promi
   const context = { actor: "job:reference.sync", operation: "reference.sync", requestId: "", readOnly: true };
   const data = await services.doors.asPlatform(context, (tx) => readReference(tx));
   const target = await placementTarget(services, placement);
-  return await withDirect(target, (sql) => syncReference(sql, placement.owner_role, data));
+  return await withinLimits(target, (sql) => syncReference(sql, placement.owner_role, data));
 }
 
 /** Publishes to every ready placement. Throws after the last one when any failed. */

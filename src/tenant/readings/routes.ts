@@ -2,6 +2,7 @@
 import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
 import { route } from "../../http/route.ts";
+import { Slots } from "../../http/slots.ts";
 import { byId } from "../fields.ts";
 import { getMeter } from "../meters/queries.ts";
 import { importReadings } from "./import.ts";
@@ -13,6 +14,10 @@ const tag = "Readings";
 
 /** A gigabyte of readings at 20,000 a second takes about half an hour. */
 const IMPORT_DEADLINE_MS = 45 * 60_000;
+
+/** Imports of one tenant at once, in this process; all tenants of a database together may use half of its connections. */
+const IMPORTS_PER_TENANT = 2;
+const imports = new Slots();
 
 export const list = route({
   operation: "readings.list",
@@ -74,7 +79,12 @@ export const upload = route({
     }
     const source = readUpload(call.request.body, { delimiter: call.query.mapping.delimiter });
     const request = { ...call.query, meterId: call.params.id, memberId: call.member.id };
-    return call.asTenant((tx) => importReadings(tx, request, source), { deadlineMs: IMPORT_DEADLINE_MS });
+    const { id, placement } = call.tenant;
+    const half = Math.ceil(call.services.config.POOL_PER_DATABASE / 2);
+    return imports.within(
+      { [id]: IMPORTS_PER_TENANT, [placement.id]: half },
+      () => call.asTenant((tx) => importReadings(tx, request, source), { deadlineMs: IMPORT_DEADLINE_MS }),
+    );
   },
 });
 
