@@ -58,6 +58,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     worker: options.worker,
     localMail: mailbox ?? noMail,
     log: options.log,
+  }).catch(async (error) => {
+    await listening.shutdown();
+    throw error;
   });
   const { services } = running;
   if (options.sample) await putSample(services);
@@ -74,10 +77,21 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     deployed,
     async stop() {
       stopWorker();
-      await listening.shutdown();
+      await drain(listening);
       await running.stop();
     },
   };
+}
+
+/** How long requests that are being answered may hold up the end, in milliseconds: a client may keep one open for ever. */
+const DRAIN_MS = 5_000;
+
+/** Takes no more requests, and waits for those that are being answered. */
+async function drain(listening: Deno.HttpServer): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, DRAIN_MS));
+  await Promise.race([listening.shutdown(), late]);
+  clearTimeout(timer);
 }
 
 async function putSample(services: Services): Promise<void> {

@@ -1,5 +1,6 @@
 // Makes what a process shares: pools, doors, directory, queue, keys, mail. Called once, by an entry point or a test.
 import { type Config } from "./config.ts";
+import { checkRuntimeLogins } from "./db/boot_check.ts";
 import { createDoors } from "./db/doors.ts";
 import { OWN_ROLES } from "./db/names.ts";
 import type { Target } from "./db/pool.ts";
@@ -106,6 +107,11 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     idleMs: 30_000,
   });
   const doors = createDoors(pools, servers.platform(), log);
+  const tenants = servers.target(servers.settings.sharedDatabase, OWN_ROLES.tenantLogin);
+  await checkRuntimeLogins(doors, [servers.platform(), servers.queue(), tenants]).catch(async (error) => {
+    await pools.end();
+    throw error;
+  });
   const egress = createEgress(config.BYO_ALLOW);
   const queue = await Queue.open(servers.queue(), { worker: wiring.worker, log });
   const passwords = createPasswords({ workers: wiring.hashWorkers ?? 2 });

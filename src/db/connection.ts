@@ -79,14 +79,18 @@ export class Connection {
   }
 
   #prelude(context: Context) {
-    return { statement: context.statement, bytes: context.statement.bind(context.values(this.wire.pid)) };
+    const statement = this.wire.pooled ? context.statement.unnamed : context.statement;
+    return { statement, bytes: statement.bind(context.values(this.wire.pid)) };
   }
 
   async #execute<T>(statement: Statement): Promise<Rows<T>> {
     if (this.wire.down) throw this.wire.down;
     try {
-      const options = { prepare: true, simple: false }; // `simple` is missing in the driver's types
-      const result = await this.#driver.unsafe(statement.text, statement.values as string[], options);
+      const options = { prepare: !this.wire.pooled, simple: false }; // `simple` is missing in the driver's types
+      const query = this.#driver.unsafe(statement.text, [], options);
+      // given as arguments they would cost a round trip: the driver would first ask for their types, which are no use to us
+      Object.assign(query, { parameters: [...statement.values] });
+      const result = await query;
       const rows = result.slice(); // without the driver's extras, such as the backend's secret
       return Object.defineProperty(rows, "count", { value: result.count ?? 0 }) as unknown as Rows<T>;
     } catch (error) {

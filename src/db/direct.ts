@@ -2,6 +2,7 @@
 // statements at once, begin, copy), over the same wire in pass-through mode. Never for requests: nothing scopes it.
 // It does not reconnect: after a fault every call is refused and the caller opens another.
 import postgres from "postgres";
+import { AppError } from "../errors.ts";
 import { driverOptions } from "./connection.ts";
 import { Wire } from "./wire.ts";
 import { openSession, type Target } from "./wire_connect.ts";
@@ -32,6 +33,9 @@ export async function openDirect(target: Target, options: DirectOptions = {}): P
   const parameters: Record<string, string> = statementTimeoutMs > 0
     ? { statement_timeout: String(statementTimeoutMs) }
     : {};
+  if (statementTimeoutMs > 0 && target.pooler === "transaction") {
+    throw new AppError("internal", "A pooler takes no statement timeout: open the connection to the server itself");
+  }
   const session = await openSession(target, { connectMs, parameters });
   const wire = new Wire(target, session, { scoped: false });
   wire.startLease(byteLimit);

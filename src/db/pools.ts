@@ -117,9 +117,10 @@ export class Pools implements Budget {
   #key(target: Target): string {
     let key = this.#keys.get(target);
     if (key === undefined) {
-      const { host, port, database, user, password, tls, applicationName } = target;
-      const parts = [host, port, database, user, password, tls?.mode, tls?.ca, tls?.servername, applicationName];
-      key = createHash("sha256").update(JSON.stringify(parts)).digest("base64"); // no password in memory twice
+      const { host, port, pooler, database, user, password, tls, applicationName } = target;
+      const where = [host, port, pooler, database, tls?.mode, tls?.ca, tls?.servername];
+      const parts = JSON.stringify([where, user, password, applicationName]);
+      key = createHash("sha256").update(parts).digest("base64"); // no password in memory twice
       this.#keys.set(target, key);
     }
     return key;

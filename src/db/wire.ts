@@ -44,6 +44,7 @@ const NO_BYTES = Buffer.alloc(0);
 const UNSAFE_CLASSES = ["08", "25", "53", "57", "58", "XX"];
 
 export class Wire extends EventEmitter {
+  /** The backend's process id; 0 if unknown. */
   readonly pid: number;
   /** Resolves when the socket is closed, and a cancel request done. */
   readonly closed: Promise<void>;
@@ -55,13 +56,15 @@ export class Wire extends EventEmitter {
   status = IDLE;
   /** True once a statement was refused because the schema changed under it: nothing of it was executed. */
   stale = false;
-  /** Statements that the driver has prepared here. */
+  /** Statements that the driver has prepared here, by name. */
   prepared = 0;
+  /** Whether the backend may be another one for each transaction. */
+  readonly pooled: boolean;
   #unsafe = false;
   #phase: "idle" | "group" | "answer" = "idle";
   #outstanding = 0; // answers, when not scoped: then the driver may pipeline
   #permit: { prelude: Prelude[] } | null = null;
-  #reused = false; // the group uses a statement that was prepared before
+  #reused = false; // the group uses a statement that was prepared before, or by name behind a pooler
   #greeted = false;
   #refused = false; // the group was answered by a dead wire
   #ending = false;
@@ -71,10 +74,12 @@ export class Wire extends EventEmitter {
 
   constructor(readonly target: Target, readonly session: Session, readonly options: WireOptions) {
     super();
-    this.pid = session.pid;
+    this.pooled = target.pooler === "transaction";
+    this.pid = this.pooled ? 0 : session.pid;
     this.#answers = new Answers({
       forward: (bytes) => this.emit("data", bytes),
       ready: (status) => this.#ready(status),
+      lasting: () => void (this.#unsafe = true),
       failed: (error, retries, inContext) => this.#failed(error, retries && (inContext || this.#reused)),
       refuse: (sentence) => this.abort(lost(this.#fatal || sentence)),
       expecting: () => options.scoped ? EXPECTED[this.#phase] : "all",
@@ -115,7 +120,8 @@ export class Wire extends EventEmitter {
 
   /** Allows one statement: with the context before it; with `begin`, in a transaction block that stays open. */
   enter(context: Prelude, begin: boolean): void {
-    this.#permit = { prelude: begin ? [{ statement: BEGIN, bytes: BEGIN.bind([]) }, context] : [context] };
+    const first = this.pooled ? BEGIN.unnamed : BEGIN;
+    this.#permit = { prelude: begin ? [{ statement: first, bytes: first.bind([]) }, context] : [context] };
   }
 
   /** Allows one more statement in the transaction block that is open; with `context`, with the context again before it. */
@@ -125,7 +131,9 @@ export class Wire extends EventEmitter {
 
   /** Has the server cancel what it does, and cuts the connection. */
   abort(reason: AppError): void {
-    if (!this.down && !this.answered && this.pid !== 0) this.#cancelling = requestCancel(this.target, this.session);
+    if (!this.down && !this.answered && this.session.pid !== 0) {
+      this.#cancelling = requestCancel(this.target, this.session);
+    }
     this.#die(reason);
   }
 
@@ -210,16 +218,21 @@ export class Wire extends EventEmitter {
         if (type === FRONT.sync || type === FRONT.query) this.#outstanding++;
         continue;
       }
-      if (type === FRONT.sync && this.#phase === "group") this.#phase = "answer";
-      else if (EXTENDED.includes(type) && this.#phase !== "answer") {
+      if (type === FRONT.sync && this.#phase === "group") {
+        if (this.pooled && this.#reused) {
+          throw new AppError("internal", "A pooler's backend keeps no statements for us");
+        }
+        this.#phase = "answer";
+      } else if (EXTENDED.includes(type) && this.#phase !== "answer") {
         if (this.#phase === "idle") {
           group = at;
           this.#phase = "group";
           this.#reused = true;
         }
         if (type === FRONT.parse) {
-          this.#reused = false;
-          this.prepared++;
+          const isNamed = bytes[at + 5] !== 0;
+          if (isNamed) this.prepared++;
+          this.#reused = isNamed && this.pooled;
         }
       } else if (type === FRONT.query) throw new AppError("internal", "The simple protocol is not allowed in a scope");
       else throw new AppError("internal", `A message of type ${type} is not allowed in a scope`);
@@ -252,7 +265,7 @@ export class Wire extends EventEmitter {
     const owed = this.#phase === "idle" ? null : this.#answers.farewell(IDLE);
     this.#phase = "idle";
     this.status = IDLE;
-    this.session.socket.destroy();
+    this.#hangUp();
     this.emit("down");
     if (this.#ending) {
       this.emit("close"); // what the driver's end() waits for
@@ -262,6 +275,13 @@ export class Wire extends EventEmitter {
       if (this.listenerCount("error") > 0) this.emit("error", reason);
       if (owed) this.emit("data", owed);
     });
+  }
+
+  /** A pooler passes a cancel request on only while the session that it is for is there. */
+  #hangUp(): void {
+    const { socket } = this.session;
+    if (this.pooled && this.#cancelling) void this.#cancelling.then(() => socket.destroy());
+    else socket.destroy();
   }
 
   /** A dead wire answers as a server that refuses everything: the driver neither hangs nor crashes. */

@@ -22,6 +22,9 @@ const RESET_ROWS = message(BACK.complete, cstring("SELECT 0"));
 /** Error routines after which the driver would send the statement again by itself, without a context. */
 const DRIVER_RETRIES = ["FetchPreparedStatement", "RevalidateCachedQuery", "transformAssignedExpr"];
 
+/** How the tags begin of commands that leave nothing in the session; after SET, PREPARE, LISTEN, DO … nobody can tell. */
+const LEAVE_NOTHING = ["SEL", "INS", "UPD", "DEL", "MER", "BEG", "COM", "ROL", "SAV", "REL"];
+
 const COPY = [BACK.copyIn, BACK.copyOut, BACK.copyBoth];
 const UNASKED = [BACK.notice, BACK.notification, BACK.parameter];
 const ANSWERS = [..."12CDEINSAZTtn"].map((letter) => letter.charCodeAt(0));
@@ -32,6 +35,8 @@ export interface Listener {
   ready(status: number): void;
   /** `retries`: the driver would retry after it; `inContext`: it came before the driver's own statement. */
   failed(error: ServerError, retries: boolean, inContext: boolean): void;
+  /** A command was executed that may have left something in the session. */
+  lasting(): void;
   /** The server did what it must not; nothing more is read. */
   refuse(sentence: string): void;
   /** What may come: nothing, parts of an answer (the group is not complete), or all of it up to ReadyForQuery. */
@@ -116,8 +121,13 @@ export class Answers {
 
   #swallowOne(type: number): void {
     if (type === BACK.complete) this.#swallow--;
-    else if (type === BACK.parsed) this.known.add(this.#parsing.shift() ?? "");
+    else if (type === BACK.parsed) this.#parsed();
     else if (type !== BACK.bound && type !== BACK.row) this.#refuse("The server answered the context unexpectedly");
+  }
+
+  #parsed(): void {
+    const name = this.#parsing.shift();
+    if (name) this.known.add(name); // without a name it is parsed each time
   }
 
   #take(bytes: Buffer, at: number, end: number): void {
@@ -135,8 +145,10 @@ export class Answers {
       const isCopy = COPY.includes(type);
       return this.#refuse(isCopy ? "COPY is not allowed in a scope" : "The server sent a message that is not allowed");
     }
-    if (type === BACK.complete) this.#rowsSeen = false;
-    else if (type === BACK.ready) this.listener.ready(bytes[at + 5]);
+    if (type === BACK.complete) {
+      this.#rowsSeen = false;
+      if (!LEAVE_NOTHING.includes(bytes.toString("latin1", at + 5, at + 8))) this.listener.lasting();
+    } else if (type === BACK.ready) this.listener.ready(bytes[at + 5]);
   }
 
   #fail(bytes: Buffer, at: number, end: number): void {

@@ -19,12 +19,18 @@ export interface Target {
   /** `require` verifies the certificate and its name against `ca` (PEM) or the system's roots. Default: `disable`. */
   tls?: { mode: "disable" | "require"; ca?: string; servername?: string };
   applicationName?: string;
+  /**
+   * `transaction`: a pooler that gives each transaction another backend, such as pgbouncer. Nothing is prepared by name
+   * then and contexts are not bound to a backend; poolers that carry named statements (pgbouncer from 1.21 on, Supavisor)
+   * are served the same way, since a named statement of a shared session can be swapped. Default: `none`.
+   */
+  pooler?: "none" | "transaction";
 }
 
 /** A connection that has logged in. */
 export interface Session {
   socket: net.Socket;
-  /** Backend process id; 0 if the server did not say. */
+  /** Backend process id, or what a pooler gives for cancelling; 0 if the server did not say. */
   pid: number;
   /** What a cancel request must show. */
   secret: Buffer;
@@ -44,6 +50,8 @@ const SSL_REQUEST = Buffer.concat([int32(8), int32(80_877_103)]);
 const CANCEL_REQUEST = 80_877_102;
 const MAX_LOGIN_BYTES = 256 * 1024;
 const CANCEL_MS = 2_000;
+/** Longer than pgbouncer tries to reach the server: 1.18 ends itself when a cancel request hangs up before. */
+const POOLED_CANCEL_MS = 16_000;
 
 /** Why a connection was refused; becomes the `cause` of the AppError. `code` is an SQLSTATE, an errno or one of ours. */
 export class ConnectError extends Error {
@@ -78,14 +86,15 @@ export async function openSession(target: Target, options: ConnectOptions = {}):
 /** Asks the server to cancel what the session is doing, over a connection of its own, with TLS if the session has it. */
 export async function requestCancel(target: Target, session: Pick<Session, "pid" | "secret">): Promise<void> {
   const opened: net.Socket[] = [];
-  const timer = setTimeout(() => opened.forEach((socket) => socket.destroy()), CANCEL_MS);
+  const limit = target.pooler === "transaction" ? POOLED_CANCEL_MS : CANCEL_MS;
+  const timer = setTimeout(() => opened.forEach((socket) => socket.destroy()), limit);
   try {
     const socket = await reach(target, opened);
     const head = [int32(12 + session.secret.length), int32(CANCEL_REQUEST), int32(session.pid)];
     await new Promise<void>((resolve) => {
       socket.once("close", () => resolve());
       socket.resume();
-      socket.end(Buffer.concat([...head, session.secret]));
+      socket.write(Buffer.concat([...head, session.secret])); // who has read it closes
     });
   } catch {
     // the session is cut anyway, and the server notices that when it next writes
@@ -152,7 +161,7 @@ function startupMessage(target: Target, parameters: Record<string, string>): Buf
     database: target.database,
     application_name: target.applicationName ?? "bulkhead",
     client_encoding: "UTF8",
-    DateStyle: "ISO",
+    DateStyle: "ISO, MDY", // whole, as the server repeats it: poolers compare, and would set it for each transaction
     TimeZone: "UTC",
     ...parameters,
   };

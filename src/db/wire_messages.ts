@@ -104,11 +104,14 @@ const TEXT_OID = 25;
 export class ContextStatement {
   /** The Parse message. */
   readonly parse: Buffer;
+  /** The same statement without a name, parsed each time: for behind a transaction pooler. */
+  readonly unnamed: ContextStatement;
   readonly #bindHead: Buffer;
   readonly #tail: Buffer;
 
   constructor(readonly name: string, text: string, readonly parameters: number) {
     const types = Array.from({ length: parameters }, () => int32(TEXT_OID));
+    this.unnamed = name === "" ? this : new ContextStatement("", text, parameters);
     this.parse = message(FRONT.parse, cstring(name), cstring(text), int16(parameters), ...types);
     this.#bindHead = Buffer.concat([cstring(""), cstring(name), int16(0), int16(parameters)]);
     this.#tail = Buffer.concat([int16(0), message(FRONT.execute, cstring(""), int32(0))]);

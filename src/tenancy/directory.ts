@@ -1,5 +1,6 @@
 // The tenant directory: slug, id or host → tenant and placement. In memory with a short life, single flight and a negative
-// cache; the platform database is what is true. A stale entry cannot open a closed tenant: its gate is in its placement.
+// cache; the platform database is what is true, and invalidation.ts hears when it changes. A stale entry cannot open a
+// closed tenant: its gate is in its placement.
 import type { Doors } from "../db/doors.ts";
 import { type Fragment, sql, type Tx } from "../db/sql.ts";
 
@@ -36,9 +37,12 @@ type Key = `slug:${string}` | `id:${string}` | `host:${string}`;
 interface Entry {
   until: number;
   record: Promise<TenantRecord | null>;
+  /** What `record` came to; undefined while it is being read. */
+  found?: TenantRecord | null;
 }
 
-const LIFE_MS = 10_000;
+/** Milliseconds that an answer is kept where nobody says that it has changed. */
+export const LIFE_MS = 10_000;
 const NEGATIVE_LIFE_MS = 2_000;
 const MAX_ENTRIES = 20_000;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -63,10 +67,23 @@ export class Directory {
 
   /** Forgets a tenant at once in this process. */
   forget(tenantId: string): void {
-    for (const [key, entry] of this.#entries) {
-      entry.record.then((record) => {
-        if (!record || record.id === tenantId) this.#entries.delete(key);
-      }, () => {});
+    this.#forget((record) => record.id === tenantId);
+  }
+
+  /** Forgets every tenant of a placement at once in this process. */
+  forgetPlacement(placementId: string): void {
+    this.#forget((record) => record.placement.id === placementId);
+  }
+
+  /** Forgets everything at once in this process. */
+  forgetAll(): void {
+    this.#entries.clear();
+  }
+
+  /** What is being read, or was not there, may be what has changed: it goes too. */
+  #forget(changed: (record: TenantRecord) => boolean): void {
+    for (const [key, { found }] of this.#entries) {
+      if (!found || changed(found)) this.#entries.delete(key);
     }
   }
 
@@ -78,8 +95,11 @@ export class Directory {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     entry.record.then((record) => {
+      entry.found = record;
       if (!record) entry.until = Math.min(entry.until, Date.now() + NEGATIVE_LIFE_MS);
-    }, () => this.#entries.delete(key));
+    }, () => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key);
+    });
     return entry.record;
   }
 

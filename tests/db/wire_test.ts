@@ -226,11 +226,14 @@ Deno.test("Wire cuts a server that sends what nobody asked for", async () => {
 Deno.test("Wire cuts a server that is ready before it was asked", () =>
   falseServer(
     answering(Buffer.concat([CONTEXT_DONE, message("Z", "I")])),
-    (server) =>
-      withPool(server, { max: 1 }, async (pool) => { // a statement with a value is described first
-        const error = await failure(pool.run(as("a"), (tx) => tx`select ${1}`));
-        assert.match(error.message, /nobody asked for/);
-      }),
+    async (server) => {
+      const wire = new Wire(server, await openSession(server), { scoped: true });
+      const driver = postgres(driverOptions(wire, {}));
+      wire.enter(permit, false);
+      const error = await failure(driver`select ${1}`); // the driver describes a statement with a value before it asks
+      assert.match(error.message, /nobody asked for/);
+      await wire.closed;
+    },
   ));
 
 Deno.test("Wire stops a server that sends rows without end", async () => {

@@ -94,7 +94,7 @@ Deno.test(
     const cases: [string, string, Record<string, unknown>][] = [
       ["no-server", "422 byo_unreachable", { ...customer.byo, port }],
       ["no-database", "422 byo_unreachable", { ...customer.byo, database: "none" }],
-      ["no-name", "422 byo_unreachable", { ...customer.byo, host: "no-such-host.invalid" }],
+      ["no-name", "422 egress_refused", { ...customer.byo, host: "no-such-host.invalid" }],
       ["no-http", "422 byo_unreachable", { ...customer.byo, port: watched.app.port }],
       ["no-tls", "422 byo_unreachable", { ...customer.byo, tls_mode: "require" }],
       ["no-login", "422 byo_auth_failed", { ...customer.byo, password: canary }],
@@ -146,9 +146,7 @@ Deno.test("every body is refused that is no JSON, too large, or of another type"
   }
   const large = JSON.stringify({ ...BUILDING, name: "x".repeat(1024 * 1024) });
   await refused("413 payload_too_large", "POST", "/v1/buildings", { raw: large, headers: json });
-  const streamed = new ReadableStream({
-    pull: (controller) => controller.enqueue(new TextEncoder().encode(" ".repeat(65_536))),
-  });
+  const streamed = new Blob(Array(40).fill(" ".repeat(65_536))).stream();
   await refused("413 payload_too_large", "POST", "/v1/buildings", { raw: streamed, headers: json });
 });
 
@@ -267,7 +265,9 @@ Deno.test("ids that are none are refused, and foreign ones are answered like mis
   await refused("404 not_found", "POST", path.replace(meterId, foreign.meters), asking);
   for (const id of [foreign.buildings, crypto.randomUUID()]) {
     await refused("422 reference_not_found", "POST", "/v1/properties", { body: { building_id: id, label: "x" } });
-    await refused("422 reference_not_found", "POST", "/v1/meters", { body: { ...METER, property_id: id } });
+    await refused("422 reference_not_found", "POST", "/v1/meters", {
+      body: { ...METER, serial_number: "T", property_id: id },
+    });
   }
   for (const filter of ["properties?building_id", "meters?property_id", "renters?property_id"]) {
     const id = filter.startsWith("properties") ? foreign.buildings : foreign.properties;
