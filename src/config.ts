@@ -16,6 +16,9 @@ const schema = z.object({
   DATABASE_TLS: z.enum(["disable", "require"]).default("disable"),
   /** A certificate authority in PEM, where the system's roots do not know the server. */
   DATABASE_CA: z.string().optional(),
+  /** A transaction pooler in front of our own server, for requests and jobs; rollouts and the queue go past it. */
+  POOLER_HOST: z.string().min(1).max(253).optional(),
+  POOLER_PORT: z.coerce.number().int().min(1).max(65535).default(6432),
   /** Where callers reach the API, without a slash at the end. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** Tenants are `<slug>.<BASE_DOMAIN>`. */

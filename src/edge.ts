@@ -36,6 +36,7 @@ export function createEdge(config: Config): Edge {
       servers: ownServers(config),
       publicUrl,
       worker: false,
+      listen: false,
       localMail: noMail,
       hashWorkers: 0,
     }).then((running) => ({ running, app: createApp(running.services, platformHosts(config, publicUrl)) }))

@@ -25,6 +25,8 @@ export interface ServeOptions {
   operator: { email: string; password: string } | null;
   /** Whether queued jobs are worked here. */
   worker: boolean;
+  /** Whether changes that other processes make are heard at once; on unless this says no. */
+  listen?: boolean;
   /** Whether the sample provider and its tariff are put in. */
   sample: boolean;
   /** Whether the server is rolled out first, as its administrator. */
@@ -56,6 +58,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     servers,
     publicUrl,
     worker: options.worker,
+    listen: options.listen ?? true,
     localMail: mailbox ?? noMail,
     log: options.log,
   }).catch(async (error) => {

@@ -15,6 +15,7 @@ import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
 import { Queue } from "./queue/queue.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Directory } from "./tenancy/directory.ts";
+import { listenForChanges } from "./tenancy/invalidation.ts";
 import type { Hosts } from "./tenancy/locate.ts";
 import { Servers, type ServerSettings } from "./tenancy/servers.ts";
 import type { Services } from "./tenancy/services.ts";
@@ -27,6 +28,8 @@ export interface Wiring {
   publicUrl: string;
   /** Whether this process works the queue. */
   worker: boolean;
+  /** Whether it hears at once what changes; not on an edge, where no connection stays: there it takes 10 seconds. */
+  listen: boolean;
   /** Where mail goes when no SMTP server is configured. */
   localMail: Mail;
   log?: Log;
@@ -51,11 +54,17 @@ export function serverSettings(config: Config): ServerSettings {
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: Number(url.port || 5432),
     tls,
+    pooler: poolerSettings(config),
     maintenanceDatabase: database,
     platformDatabase: database,
     sharedDatabase: config.SHARED_DATABASE ?? `${database}_shared`,
     admin: url.username ? { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) } : null,
   };
+}
+
+/** The pooler that requests and jobs go through, if there is one. */
+export function poolerSettings(config: Config): ServerSettings["pooler"] {
+  return config.POOLER_HOST ? { host: config.POOLER_HOST, port: config.POOLER_PORT } : undefined;
 }
 
 /** Takes `SMTP_URL` apart; TLS is off only with `?tls=none`, for a relay on a trusted network. */
@@ -115,6 +124,8 @@ export async function createServices(wiring: Wiring): Promise<Running> {
   const egress = createEgress(config.BYO_ALLOW);
   const queue = await Queue.open(servers.queue(), { worker: wiring.worker, log });
   const passwords = createPasswords({ workers: wiring.hashWorkers ?? 2 });
+  const directory = new Directory(doors);
+  const listening = wiring.listen ? await listenForChanges(servers.listener(), directory, log) : null;
   const services: Services = {
     config,
     publicUrl,
@@ -124,7 +135,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     queue,
     passwords,
     egress,
-    directory: new Directory(doors),
+    directory,
     targets: new TenantTargets(servers, egress),
     tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
     secrets: createLocalSecrets(servers.masterKey),
@@ -133,6 +144,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
   return {
     services,
     async stop() {
+      await listening?.stop();
       await queue.stop();
       await pools.end();
       passwords.close();

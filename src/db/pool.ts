@@ -34,6 +34,8 @@ export interface PoolOptions extends Pick<ConnectionOptions, "connectMs" | "onNo
   idleMs?: number;
   /** Bytes that one scope may receive; default 256 MiB. */
   byteLimit?: number;
+  /** Milliseconds after which a transaction's context is sent again; default 10,000, since proofs are good for 30,000. */
+  renewMs?: number;
   budget?: Budget;
 }
 
@@ -58,7 +60,8 @@ export class Pool implements Leases {
   #sweeper: ReturnType<typeof startTimer> | undefined;
 
   constructor(readonly target: Target, options: PoolOptions) {
-    this.#options = { deadlineMs: 30_000, queueMs: 5_000, idleMs: 60_000, byteLimit: 256 * 1024 * 1024, ...options };
+    const byteLimit = 256 * 1024 * 1024;
+    this.#options = { deadlineMs: 30_000, queueMs: 5_000, idleMs: 60_000, renewMs: 10_000, byteLimit, ...options };
   }
 
   /**
@@ -72,7 +75,8 @@ export class Pool implements Leases {
     fn: (tx: Tx) => PromiseLike<T> | Query<T>,
     options: { deadlineMs?: number } = {},
   ): Promise<T> {
-    const scope = new Scope(this, context, options.deadlineMs ?? this.#options.deadlineMs);
+    const { renewMs } = this.#options;
+    const scope = new Scope(this, context, { deadlineMs: options.deadlineMs ?? this.#options.deadlineMs, renewMs });
     try {
       const returned = fn(scope.tx);
       if (scope.isOnly(returned)) return returned.shape(await scope.single(returned.source.statement)) as T;

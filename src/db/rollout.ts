@@ -130,7 +130,8 @@ export async function deployPlacement(sql: Sql, roles: PlacementRoles, key: Plac
   }) as RolloutReport;
 }
 
-async function installKey(sql: Sql, roles: PlacementRoles, key: PlacementKey): Promise<void> {
+/** Puts a key into a placement, beside those that are there, inside the caller's transaction. */
+export async function installKey(sql: Sql, roles: PlacementRoles, key: PlacementKey): Promise<void> {
   const bytes = (block: Uint8Array) => `'\\x${Array.from(block, (b) => b.toString(16).padStart(2, "0")).join("")}'`;
   await sql.unsafe(`set local role ${quoteIdentifier(roles.keeper)};
     insert into app.keys (id, inner_block, outer_block) values (${Number(key.id)}, ${bytes(key.inner)}, ${

@@ -12,8 +12,13 @@ export interface Leases {
   watch(connection: Connection, ms: number, late: () => void): void;
 }
 
-/** After so long in a transaction its context is sent again: proofs are good for 30 seconds. */
-const RENEW_MS = 10_000;
+/** Milliseconds that a scope may take. */
+export interface ScopeLimits {
+  /** That it may keep its connection, and a statement may run. */
+  deadlineMs: number;
+  /** After which the transaction's context is sent again. */
+  renewMs: number;
+}
 
 export class Scope implements Runner {
   /** Makes statements of this scope. */
@@ -28,7 +33,7 @@ export class Scope implements Runner {
   /** Statements not seen started yet; a long transaction must not keep those that are done. */
   #waiting: Source[] = [];
 
-  constructor(readonly leases: Leases, readonly context: Context, readonly deadlineMs: number) {
+  constructor(readonly leases: Leases, readonly context: Context, readonly limits: ScopeLimits) {
     this.tx = <T>(strings: TemplateStringsArray, ...values: Value[]) => {
       const source = new Source(this, toStatement(strings, values));
       this.#made++;
@@ -118,7 +123,7 @@ export class Scope implements Runner {
   /** The context again, when its proof is no longer fresh: a long import is one transaction. */
   #renewal(): Context | undefined {
     const now = performance.now();
-    if (now - this.#enteredAt < RENEW_MS) return undefined;
+    if (now - this.#enteredAt < this.limits.renewMs) return undefined;
     this.#enteredAt = now;
     return this.context;
   }
@@ -141,14 +146,15 @@ export class Scope implements Runner {
   async #lease(): Promise<Connection> {
     const connection = await this.leases.acquire();
     this.#connection = connection;
-    this.leases.watch(connection, this.deadlineMs, () => this.#late(connection));
+    this.leases.watch(connection, this.limits.deadlineMs, () => this.#late(connection));
     return connection;
   }
 
   #late(connection: Connection): void {
+    const { deadlineMs } = this.limits;
     const error = connection.wire.answered
-      ? new AppError("overloaded", `The operation kept its connection for more than ${this.deadlineMs} ms`)
-      : new AppError("database_unavailable", `The database did not answer within ${this.deadlineMs} ms`);
+      ? new AppError("overloaded", `The operation kept its connection for more than ${deadlineMs} ms`)
+      : new AppError("database_unavailable", `The database did not answer within ${deadlineMs} ms`);
     connection.wire.abort(error);
     this.#expire(error);
   }

@@ -24,7 +24,7 @@ function parse(where: string, schema: z.ZodType | undefined, value: unknown): un
 }
 
 function readQuery(url: URL, schema: z.ZodType | undefined): unknown {
-  const given: Record<string, string> = {};
+  const given: Record<string, string> = Object.create(null); // "constructor" is a name like any other
   for (const [name, value] of url.searchParams) {
     if (name in given) throw new AppError("invalid_request", `Send the query parameter "${name}" once`);
     given[name] = value;

@@ -32,10 +32,12 @@ export type Handler = (job: QueuedJob) => Promise<void>;
 
 /** How a job is sent. */
 export interface SendOptions {
-  /** A repeated send with the same id adds nothing. */
+  /** A repeated send with the same id adds nothing; a job that was given up is tried once more. */
   id?: string;
   tenantId?: string;
   plan?: string;
+  /** Seconds from now before which it is not worked. */
+  startAfter?: number;
 }
 
 const SCHEMA = "pgboss";
@@ -106,7 +108,8 @@ export class Queue {
 
   /** Adds a job. */
   async send(name: string, data: object, options: SendOptions = {}): Promise<void> {
-    await this.#boss.send(name, data, envelope(options));
+    const sent = await this.#boss.send(name, data, envelope(options));
+    if (sent === null && options.id) await this.#boss.retry(name, options.id); // touches failed jobs only
   }
 
   /** Works a queue until {@link stop}. `perTenant` bounds how many jobs of one tenant run at once over all workers. */
@@ -161,6 +164,7 @@ export class Queue {
 function envelope(options: SendOptions) {
   return {
     ...(options.id && { id: options.id }),
+    ...(options.startAfter && { startAfter: options.startAfter }),
     ...(options.tenantId && { group: { id: options.tenantId, ...(options.plan && { tier: options.plan }) } }),
   };
 }

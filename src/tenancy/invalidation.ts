@@ -26,39 +26,21 @@ export async function listenForChanges(target: Target, directory: Directory, log
   let stopped = false;
   const keep = async () => {
     for (let failures = 0; !stopped;) {
-      const lost = await connect().catch((error) => {
-        if (failures++ === 0) log.warn("Changes of tenants cannot be heard", { reason: String(error.cause ?? error) });
-      });
-      first.resolve();
-      if (lost) {
+      try {
+        const { gone, close } = await connect(target, directory);
         failures = 0;
-        await Promise.race([lost, stop.promise]);
+        first.resolve();
+        log.debug("Changes of tenants are heard");
+        await Promise.race([gone, stop.promise]);
+        await close();
         if (!stopped) log.warn("Changes of tenants are not heard just now: the connection is lost");
+      } catch (error) {
+        first.resolve();
+        if (failures++ === 0) log.warn("Changes of tenants cannot be heard", { reason: reasonOf(error) });
       }
       await pause(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures), stop.promise);
     }
   };
-
-  /** Listens over a new connection; gives what resolves when it is gone. */
-  async function connect(): Promise<Promise<void>> {
-    const gone = Promise.withResolvers<void>();
-    const onNotify = (channel: string, id: string) =>
-      channel === "platform_tenants" ? directory.forget(id) : directory.forgetPlacement(id);
-    const sql = await openDirect(target, { onNotify, onDown: () => gone.resolve() });
-    const close = () => sql.end({ timeout: 0 }).catch(() => {});
-    void stop.promise.then(close);
-    try {
-      await sql`listen platform_tenants`;
-      await sql`listen platform_placements`;
-    } catch (error) {
-      await close();
-      throw error;
-    }
-    directory.forgetAll(); // whatever changed while nobody listened
-    probe(sql, gone.promise, close);
-    return gone.promise;
-  }
-
   const ended = keep();
   await first.promise;
   return {
@@ -68,6 +50,25 @@ export async function listenForChanges(target: Target, directory: Directory, log
       await ended;
     },
   };
+}
+
+/** Listens over a new connection, and forgets what may have changed while nobody did. */
+async function connect(target: Target, directory: Directory): Promise<{ gone: Promise<void>; close(): Promise<void> }> {
+  const down = Promise.withResolvers<void>();
+  const onNotify = (channel: string, id: string) =>
+    channel === "platform_tenants" ? directory.forget(id) : directory.forgetPlacement(id);
+  const sql = await openDirect(target, { onNotify, onDown: () => down.resolve() });
+  const close = () => sql.end({ timeout: 0 }).catch(() => {}); // what cannot be closed is gone already
+  try {
+    await sql`listen platform_tenants`;
+    await sql`listen platform_placements`;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  directory.forgetAll();
+  probe(sql, down.promise, close);
+  return { gone: down.promise, close };
 }
 
 /** Closes a connection on which a statement is not answered by the time of the next one. */
@@ -85,4 +86,8 @@ async function pause(milliseconds: number, stop: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   await Promise.race([stop, new Promise<void>((resolve) => timer = setTimeout(resolve, milliseconds))]);
   clearTimeout(timer);
+}
+
+function reasonOf(error: unknown): string {
+  return String(error instanceof Error && error.cause ? error.cause : error);
 }

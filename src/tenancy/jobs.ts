@@ -85,6 +85,16 @@ export async function relay(services: Services, tenant: TenantRecord): Promise<n
   return ids.length;
 }
 
+/** Hands over anew what waited while the tenant was closed, and what the queue has given up by then. */
+export async function relayAgain(services: Services, tenant: TenantRecord): Promise<number> {
+  const entering = { userId: null, operation: "jobs.relay", requestId: "", readOnly: false };
+  await services.doors.asTenant(
+    await services.targets.context(tenant, entering),
+    (tx) => tx`update tenant.jobs set relayed_at = null where status in ('queued', 'running')`,
+  );
+  return await relay(services, tenant);
+}
+
 /** How many tenants the sweep looks into at once. */
 const SWEEP_WIDTH = 4;
 
@@ -111,13 +121,31 @@ export async function relayAll(services: Services): Promise<number> {
   return relayed;
 }
 
-/** Runs one queued job of a tenant. Throws when the queue should try again. */
+/**
+ * Runs one queued job of a tenant. Throws when the queue should try again: also for a closed tenant, whose job waits and
+ * is handed over anew when it is opened.
+ */
 export async function runTenantJob(services: Services, kinds: Map<string, TenantJob>, job: QueuedJob): Promise<void> {
+  try {
+    await enterAndRun(services, kinds, job);
+  } catch (error) {
+    if (!isClosed(error)) throw error;
+    services.log.info("A job waits: its tenant is closed", { job: job.id, tenant: job.tenantId ?? "" });
+    throw new Error("The tenant is closed");
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof AppError && error.code === "tenant_unavailable";
+}
+
+async function enterAndRun(services: Services, kinds: Map<string, TenantJob>, job: QueuedJob): Promise<void> {
   const tenant = job.tenantId ? await services.directory.byId(job.tenantId) : null;
   if (!tenant) {
     services.log.warn("A job was dropped: its tenant is not there", { job: job.id, tenant: job.tenantId ?? "" });
     return;
   }
+  if (tenant.status !== "active") throw new AppError("tenant_unavailable");
   const log = services.log.child({ tenant: tenant.id, job: job.id });
   const asTenant: TenantJobCall<unknown>["asTenant"] = async (work, options = {}) => {
     const context = await services.targets.context(tenant, {
@@ -157,6 +185,7 @@ export async function runTenantJob(services: Services, kinds: Map<string, Tenant
     );
     log.info("A job succeeded", { kind: row.kind });
   } catch (error) {
+    if (isClosed(error)) throw error;
     const again = isRetryable(error) && !job.lastAttempt;
     const shown = error instanceof AppError ? error : new AppError("internal");
     log.error("A job failed", { kind: row.kind, again, reason: String(error) });

@@ -10,6 +10,8 @@ export interface ServerSettings {
   host: string;
   port: number;
   tls?: Target["tls"];
+  /** A transaction pooler in front of it, for the run-time logins; with TLS if the server has it. */
+  pooler?: { host: string; port: number };
   /** Where the administrator connects first; the platform's database may not exist yet. */
   maintenanceDatabase: string;
   platformDatabase: string;
@@ -27,22 +29,27 @@ export class Servers {
     this.hashKey = deriveBytes(masterKey, "idempotency");
   }
 
-  /** A login on a database of our server. */
+  /** A run-time login on a database of our server, through the pooler where there is one. */
   target(database: string, user: string): Target {
-    const { host, port, tls } = this.settings;
-    return { host, port, tls, database, user, password: this.password(user), applicationName: "bulkhead" };
+    const { pooler } = this.settings;
+    return { ...this.#straight(database, user), ...(pooler && { ...pooler, pooler: "transaction" }) };
   }
 
   platform(): Target {
     return this.target(this.settings.platformDatabase, OWN_ROLES.platformLogin);
   }
 
+  /** The platform's login past any pooler: notifications need a session. */
+  listener(): Target {
+    return this.#straight(this.settings.platformDatabase, OWN_ROLES.platformLogin);
+  }
+
   queue(): Target {
-    return this.target(this.settings.platformDatabase, OWN_ROLES.queueLogin);
+    return this.#straight(this.settings.platformDatabase, OWN_ROLES.queueLogin);
   }
 
   migrator(database: string): Target {
-    return this.target(database, OWN_ROLES.migrator);
+    return this.#straight(database, OWN_ROLES.migrator);
   }
 
   /** The administrator on a database. Throws where none is configured. */
@@ -69,5 +76,11 @@ export class Servers {
   /** The same key as the placement keeps it. */
   placementKey(placementId: string, keyId: number): PlacementKey {
     return keyBlocks(this.signer(placementId, keyId));
+  }
+
+  /** A login with a session of its own: rollouts change schemas, the queue listens. */
+  #straight(database: string, user: string): Target {
+    const { host, port, tls } = this.settings;
+    return { host, port, tls, database, user, password: this.password(user), applicationName: "bulkhead" };
   }
 }

@@ -46,10 +46,10 @@ const PACKAGES: Record<string, RegExp> = {
 /** Who may hold a connection or a pool itself, past the doors, and why (R5). */
 const PAST_THE_DOORS: Record<string, string> = {
   "src/services.ts": "makes the process's pools and hands them to the doors",
+  "src/tenancy/invalidation.ts": "listens for what changed, as the platform's login; reads nothing",
   "src/platform/fleet/deploy.ts": "rollouts of our own server",
   "src/platform/placements/connect.ts": "rollouts of placements, as migrator or the customer's administrator",
   "src/platform/placements/examine.ts": "looks at a customer's server before approval",
-  "src/platform/provisioning/run.ts": "the saga's connection as migrator",
   "src/cli/local.ts": "makes the customer's database of the demo",
   "src/demo/isolation.ts": "attacks as the run-time login, past the doors on purpose",
   "src/bench/main.ts": "counts round trips of a pool of its own",

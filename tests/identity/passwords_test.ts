@@ -64,7 +64,7 @@ Deno.test("verify() refuses a stored hash that would choose a cost of its own", 
     for (const cost of planted) assert.equal(isAcceptableHash(`$argon2id$v=19$${cost}$${rest}`), false, cost);
     const start = performance.now();
     assert.equal(await passwords.verify(`$argon2id$v=19$m=4194304,t=50,p=1$${rest}`, "x"), false);
-    assert.ok(performance.now() - start < 1000);
+    assert.ok(performance.now() - start < 10_000);
     for (const odd of ["", "plain", "$argon2i$v=19$m=8,t=1,p=1$aaaa$bbbb", "$2b$10$abc", "{}"]) {
       assert.equal(await passwords.verify(odd, "plain"), false, odd);
     }

@@ -166,7 +166,7 @@ Deno.test("resolvePublic() refuses names without an address, unknown ones, and o
 Deno.test("resolvePublic() refuses when the resolver does not answer in time", async () => {
   const started = performance.now();
   await refused("slow.example.test", { allow: [], timeoutMs: 30, resolve: () => new Promise(() => {}) });
-  assert.ok(performance.now() - started < 2000);
+  assert.ok(performance.now() - started < 10_000);
 });
 
 Deno.test("resolvePublic() pins the first public address and keeps the name for the certificate", async () => {

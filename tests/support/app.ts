@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../../src/config.ts";
 import { serve, type Serving } from "../../src/serve.ts";
+import { poolerSettings } from "../../src/services.ts";
 import { createLog } from "../../src/telemetry/log.ts";
 import { Servers } from "../../src/tenancy/servers.ts";
 import { adminSql, secondTestServer, testServer } from "./postgres.ts";
@@ -69,6 +70,7 @@ export async function bootApp(options: { env?: Record<string, string>; worker?: 
   const servers = new Servers({
     host: server.host,
     port: server.port,
+    pooler: poolerSettings(config),
     maintenanceDatabase: "postgres",
     platformDatabase: name,
     sharedDatabase: `${name}_shared`,

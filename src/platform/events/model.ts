@@ -10,9 +10,16 @@ export const EVENT_TYPES = [
   "application.provisioned",
   "tenant.created",
   "tenant.activated",
+  "tenant.suspended",
+  "tenant.blocked",
+  "tenant.deactivated",
+  "tenant.maintenance_started",
+  "tenant.gate_unreachable",
   "tenant.provisioning_failed",
   "tenant.setup_mail_sent",
   "tenant.setup_mail_failed",
+  "placement.key_rotated",
+  "placement.keys_retired",
   "operator.signed_in",
 ] as const;
 export type EventType = typeof EVENT_TYPES[number];

@@ -1,10 +1,11 @@
 // Connections for rollouts and provisioning: as migrator on our servers, as the customer's administrator on theirs.
 // Requests never come this way; they have the doors. A customer's host is resolved and checked each time (R10).
-import { type Sql, withDirect } from "../../db/direct.ts";
+import { type DirectOptions, openDirect, type Sql, withDirect } from "../../db/direct.ts";
 import type { Target } from "../../db/pool.ts";
 import { AppError } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
 import { within } from "./deadline.ts";
+import { connectFailure } from "./examine.ts";
 import { type Placement, serverScope } from "./model.ts";
 
 /** Milliseconds for one statement of a rollout, and bytes for all answers: the server may be a stranger's. */
@@ -29,6 +30,24 @@ export async function placementTarget(services: Services, placement: Placement):
     tls: { mode: server.tls_mode, ca: server.tls_ca ?? undefined, servername },
     applicationName: "bulkhead provisioning",
   };
+}
+
+/**
+ * Connects to a placement's database as the one who may change it; close the connection with `end()`.
+ * @throws AppError `egress_refused`; `byo_unreachable`, `byo_auth_failed` … for a customer's server, `database_unavailable`
+ * for ours.
+ */
+export async function openPlacement(
+  services: Services,
+  placement: Placement,
+  limits: DirectOptions = ROLLOUT_LIMITS,
+): Promise<Sql> {
+  const target = await placementTarget(services, placement);
+  try {
+    return await openDirect(target, limits);
+  } catch (error) {
+    throw placement.server.kind === "byo" ? connectFailure(error) : error;
+  }
 }
 
 /** Runs `work` on a connection of its own and closes it; a minute is the most that it may take. */

@@ -52,6 +52,12 @@ export function findPlacement(tx: Tx, id: string): Query<Placement | undefined> 
   return tx<Placement>`${SELECT} where p.id = ${id}`.map((rows) => rows[0]);
 }
 
+/** The placement of a tenant, or undefined where the tenant has none yet or is not there. */
+export function findPlacementOf(tx: Tx, tenantId: string): Query<Placement | undefined> {
+  return tx<Placement>`${SELECT} where p.id = (select placement_id from platform.tenants where id = ${tenantId})`
+    .map((rows) => rows[0]);
+}
+
 /** The shared placement for a new tenant: the ready one with the fewest tenants. */
 export function findSharedPlacement(tx: Tx): Query<Placement | undefined> {
   return tx<Placement>`${SELECT} where p.kind = 'shared' and p.state = 'ready'
@@ -69,4 +75,10 @@ export function listReadyPlacements(tx: Tx): Query<Rows<Placement>> {
 export function markReady(tx: Tx, id: string): Query<Rows<unknown>> {
   return tx`update platform.placements set state = 'ready', ready_at = coalesce(ready_at, now())
     where id = ${id} and state <> 'ready'`;
+}
+
+/** Signs contexts with key `next` from now on, if `current` is what they are signed with; gives whether that was so. */
+export function switchKey(tx: Tx, id: string, current: number, next: number): Query<boolean> {
+  return tx`update platform.placements set key_id = ${next} where id = ${id} and key_id = ${current}`
+    .map((rows) => rows.count > 0);
 }

@@ -1,13 +1,12 @@
 // One run of the saga: what its steps work with. A run keeps one connection to the tenant's database open over its
 // steps, and knows the tenant only by what the platform database says.
-import { openDirect, type Sql } from "../../db/direct.ts";
+import type { Sql } from "../../db/direct.ts";
 import type { Work } from "../../db/doors.ts";
 import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import type { Services } from "../../tenancy/services.ts";
 import type { Application } from "../applications/model.ts";
-import { placementTarget, ROLLOUT_LIMITS } from "../placements/connect.ts";
-import { connectFailure } from "../placements/examine.ts";
+import { openPlacement } from "../placements/connect.ts";
 import { type Placement, routed } from "../placements/model.ts";
 import type { StepName } from "./model.ts";
 import type { Lease } from "./queries.ts";
@@ -71,16 +70,7 @@ export class Run {
 
   /** The connection to the tenant's database as the one who may change it. */
   direct(): Promise<Sql> {
-    return this.#direct ??= this.#open();
-  }
-
-  async #open(): Promise<Sql> {
-    const target = await placementTarget(this.services, this.placement);
-    try {
-      return await openDirect(target, ROLLOUT_LIMITS);
-    } catch (error) {
-      throw this.placement.server.kind === "byo" ? connectFailure(error) : error;
-    }
+    return this.#direct ??= openPlacement(this.services, this.placement);
   }
 
   /** Closes what the run opened. */

@@ -31,6 +31,23 @@ export const TENANT_TRANSITIONS: Record<TenantStatus, readonly TenantStatus[]> =
   erased: ["deleted"],
 };
 
+/** The states that operators move tenants between, and the event that tells of each. */
+export const STATUS_EVENTS = {
+  active: "tenant.activated",
+  suspended: "tenant.suspended",
+  blocked: "tenant.blocked",
+  inactive: "tenant.deactivated",
+  maintenance: "tenant.maintenance_started",
+} as const satisfies Partial<Record<TenantStatus, string>>;
+export type OperatorStatus = keyof typeof STATUS_EVENTS;
+
+/** What an operator asks for. */
+export const statusChange = z.strictObject({
+  status: z.enum(Object.keys(STATUS_EVENTS) as [OperatorStatus, ...OperatorStatus[]]),
+  // deno-lint-ignore no-control-regex -- control characters are what must not get through
+  reason: z.string().trim().min(1).max(500).regex(/^[^\u0000-\u001f\u007f]*$/, "Use one line"),
+});
+
 /** Where a tenant's rows are, as operators see it: no login, no secret. */
 export const placementAnswer = z.object({
   id: z.uuid(),
@@ -61,6 +78,13 @@ export const tenantAnswer = z.object({
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
   deleted_at: z.iso.datetime().nullable(),
+});
+
+/** A tenant after a change of its state. */
+export const statusAnswer = tenantAnswer.extend({
+  gate: z.enum(["open", "closed", "unreachable"]).openapi({
+    description: "The gate in the tenant's database; `unreachable`: it could not be closed, repeat the call",
+  }),
 });
 
 /** A tenant as read from the database and as answered. */

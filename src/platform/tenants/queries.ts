@@ -39,6 +39,14 @@ export function findTenant(tx: Tx, id: string): Query<Tenant | undefined> {
   return tx<Tenant>`select ${COLUMNS} from ${FROM} where t.id = ${id}`.map((rows) => rows[0]);
 }
 
+/** The state of a tenant, which nobody else changes until the end of the transaction. @throws AppError `not_found` */
+export async function lockStatus(tx: Tx, id: string): Promise<TenantStatus> {
+  const [tenant] = await tx<{ status: TenantStatus }>`select status from platform.tenants where id = ${id}
+    for no key update`;
+  if (!tenant) throw new AppError("not_found", "There is no such tenant");
+  return tenant.status;
+}
+
 /** What a tenant begins with. */
 export interface NewTenant {
   id: string;
@@ -79,7 +87,10 @@ export async function moveTenant(
   }, status_actor = ${change.actor}, status_changed_at = now()
     where id = ${id} and status = any (${from}::text[])`;
   if (count === 1) return;
-  const [tenant] = await tx<{ status: TenantStatus }>`select status from platform.tenants where id = ${id}`;
-  if (!tenant) throw new AppError("not_found", "There is no such tenant");
-  throw new AppError("invalid_state", `The tenant is "${tenant.status}" and cannot become "${to}"`);
+  throw cannotBecome(await lockStatus(tx, id), to);
+}
+
+/** The refusal of a move that does not exist. */
+export function cannotBecome(status: TenantStatus, to: TenantStatus): AppError {
+  return new AppError("invalid_state", `The tenant is "${status}" and cannot become "${to}"`);
 }

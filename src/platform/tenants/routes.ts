@@ -1,4 +1,5 @@
-// Tenants for operators: who they are, which tier they are in and where their rows live.
+// Tenants for operators: who they are, which tier they are in and where their rows live. Opening and closing them is in
+// status.ts.
 import { z } from "@hono/zod-openapi";
 import { sql } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
@@ -6,6 +7,7 @@ import { page, pageOf, pageQuery, toPage } from "../../http/paging.ts";
 import { type Route, route } from "../../http/route.ts";
 import { TENANT_STATUSES, tenantAnswer, tierSchema } from "./model.ts";
 import { findTenant, listTenants } from "./queries.ts";
+import { setStatus } from "./status.ts";
 
 const search = z.string().min(1).max(63).regex(/^[A-Za-z0-9-]+$/, "Use letters, digits and hyphens").optional()
   .openapi({ description: "Beginning of the slug" });
@@ -46,4 +48,4 @@ export const get = route({
 });
 
 /** Routes for operators. */
-export const routes: Route[] = [list, get];
+export const routes: Route[] = [list, get, setStatus];
