@@ -8,7 +8,7 @@ import { requestId } from "./http/call.ts";
 import { problem } from "./http/problem.ts";
 import { hashSecretToken } from "./identity/secret_tokens.ts";
 import { noMail } from "./integrations/mail/mail.ts";
-import { createServices, ownServers, platformHosts, type Running } from "./services.ts";
+import { createProcessLog, createServices, ownServers, platformHosts, type Running } from "./services.ts";
 import { relayAll } from "./tenancy/jobs.ts";
 import { handlers } from "./worker.ts";
 
@@ -29,11 +29,14 @@ export interface Edge {
 export function createEdge(config: Config): Edge {
   const publicUrl = config.PUBLIC_URL;
   if (!publicUrl) throw new Error('Set "PUBLIC_URL" to where callers reach the API');
+  const servers = ownServers(config);
+  const log = createProcessLog(config, servers);
   let started: Promise<{ running: Running; app: ReturnType<typeof createApp> }> | undefined;
   const start = () =>
     started ??= createServices({
       config,
-      servers: ownServers(config),
+      log,
+      servers,
       publicUrl,
       worker: false,
       listen: false,

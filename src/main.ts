@@ -1,9 +1,10 @@
-// The program: `deno task dev | demo | reset | db | bench`. The only file besides deploy.ts that reads the environment.
+// The program: `deno task dev | demo | reset | db | keys | bench`. The only file besides deploy.ts that reads the environment.
 import { Command, Option } from "commander";
 import { bench } from "./cli/bench.ts";
 import { deploy, newMigration, status } from "./cli/db.ts";
 import { demo } from "./cli/demo.ts";
 import { dev } from "./cli/dev.ts";
+import * as contextKeys from "./cli/keys.ts";
 import { reset } from "./cli/reset.ts";
 import { start } from "./cli/start.ts";
 import { readConfig } from "./config.ts";
@@ -43,6 +44,17 @@ db.command("new").description("add an empty migration")
   .addArgument(program.createArgument("<plane>").choices(["platform", "tenant"]))
   .argument("<name>", "words joined by _")
   .action((plane, name) => void newMigration(plane, name));
+
+const keys = program.command("keys").description("the keys that sign tenant contexts: show, rotate");
+keys.command("list").description("show which keys each placement accepts")
+  .option("--json", "print them as JSON", false)
+  .action((options) => contextKeys.list({ config: config(true), dir: dir(), ...options }));
+keys.command("rotate").description("sign with a new key; the old one is accepted for an hour more")
+  .option("--placement <id>", "rotate this one")
+  .option("--all", "rotate every placement's", false)
+  .option("--now", "retire the old key at once: what it signed fails", false)
+  .option("--json", "print the results as JSON", false)
+  .action((options) => contextKeys.rotate({ config: config(true), dir: dir(), ...options }));
 
 program.command("bench").description("measure, with goals")
   .argument("[suite]", "which measurements", "main")

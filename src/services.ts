@@ -9,7 +9,7 @@ import { parseMasterKey } from "./identity/keys.ts";
 import { createPasswords } from "./identity/passwords.ts";
 import { createTokens } from "./identity/tokens.ts";
 import { createEgress } from "./integrations/egress/egress.ts";
-import type { Mail } from "./integrations/mail/mail.ts";
+import { type Mail, noMail } from "./integrations/mail/mail.ts";
 import { createSmtpMail, type SmtpSettings } from "./integrations/mail/smtp.ts";
 import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
 import { Queue } from "./queue/queue.ts";
@@ -28,10 +28,10 @@ export interface Wiring {
   publicUrl: string;
   /** Whether this process works the queue. */
   worker: boolean;
-  /** Whether it hears at once what changes; not on an edge, where no connection stays: there it takes 10 seconds. */
-  listen: boolean;
-  /** Where mail goes when no SMTP server is configured. */
-  localMail: Mail;
+  /** Whether it hears at once what other processes change; by default, as on an edge, it may take 10 seconds. */
+  listen?: boolean;
+  /** Where mail goes when no SMTP server is configured; by default nowhere. */
+  localMail?: Mail;
   log?: Log;
   /** Threads for password hashes; 0 on an edge. */
   hashWorkers?: number;
@@ -104,12 +104,16 @@ function configuredSecrets(config: Config, servers: Servers): string[] {
     .filter((secret): secret is string => !!secret);
 }
 
+/** The log of a process; configured secrets are hidden in it, whatever stands around them. */
+export function createProcessLog(config: Config, servers: Servers): Log {
+  if (config.LOG_LEVEL === "silent") return createLog({ level: "error", write: () => {} });
+  return createLog({ level: config.LOG_LEVEL, secrets: configuredSecrets(config, servers) });
+}
+
 /** Connects and wires everything. */
 export async function createServices(wiring: Wiring): Promise<Running> {
   const { config, servers, publicUrl } = wiring;
-  const level = config.LOG_LEVEL === "silent" ? "error" : config.LOG_LEVEL;
-  const write = config.LOG_LEVEL === "silent" ? () => {} : undefined;
-  const log = wiring.log ?? createLog({ level, write, secrets: configuredSecrets(config, servers) });
+  const log = wiring.log ?? createProcessLog(config, servers);
   const pools = new Pools({
     maxConnections: config.POOL_CONNECTIONS,
     perPool: config.POOL_PER_DATABASE,
@@ -139,7 +143,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     targets: new TenantTargets(servers, egress),
     tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
     secrets: createLocalSecrets(servers.masterKey),
-    mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail,
+    mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail ?? noMail,
   };
   return {
     services,

@@ -1,4 +1,5 @@
 // The table of contents of the queued side: which jobs there are and how many run at once.
+import { RETIRE_QUEUE, retireReplacedKeys } from "./platform/placements/jobs.ts";
 import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.ts";
 import { publish, REFERENCE_QUEUE } from "./platform/reference/jobs.ts";
 import type { Handler, QueueDefinition } from "./queue/queue.ts";
@@ -8,7 +9,7 @@ import { jobs as invoices } from "./tenant/invoices/jobs.ts";
 import { jobs as reports } from "./tenant/reports/jobs.ts";
 
 /** Every queue. */
-export const QUEUES: QueueDefinition[] = [PROVISION_QUEUE, REFERENCE_QUEUE, TENANT_QUEUE];
+export const QUEUES: QueueDefinition[] = [PROVISION_QUEUE, REFERENCE_QUEUE, RETIRE_QUEUE, TENANT_QUEUE];
 
 /** Every kind of tenant job. */
 const KINDS = new Map<string, TenantJob>([...invoices, ...reports].map((job) => [job.kind, job]));
@@ -18,6 +19,7 @@ export function handlers(services: Services): Map<string, Handler> {
   return new Map<string, Handler>([
     [PROVISION_QUEUE.name, (job) => provisionTenant(services, job)],
     [REFERENCE_QUEUE.name, (job) => publish(services, job)],
+    [RETIRE_QUEUE.name, (job) => retireReplacedKeys(services, job)],
     [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
   ]);
 }
@@ -25,6 +27,7 @@ export function handlers(services: Services): Map<string, Handler> {
 const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> = {
   [PROVISION_QUEUE.name]: { concurrency: 2 },
   [REFERENCE_QUEUE.name]: { concurrency: 1 },
+  [RETIRE_QUEUE.name]: { concurrency: 2 },
   [TENANT_QUEUE.name]: { concurrency: 4, perTenant: 2 },
 };
 

@@ -22,7 +22,7 @@ async function withServer(options: DbOptions, work: (servers: Servers) => Promis
   if (options.config.DATABASE_URL && options.config.BULKHEAD_MASTER_KEY) return await work(ownServers(options.config));
   const { servers } = await startEmbedded({ ...options, say: () => {} });
   await work(servers);
-  await endProgram(0);
+  await endProgram(Deno.exitCode);
 }
 
 /** Rolls out everything that is pending, and proves it. */

@@ -79,7 +79,7 @@ export class Wire extends EventEmitter {
     this.#answers = new Answers({
       forward: (bytes) => this.emit("data", bytes),
       ready: (status) => this.#ready(status),
-      lasting: () => void (this.#unsafe = true),
+      lasting: () => void (this.#unsafe ||= !this.pooled), // a pooler's session is not ours to close
       failed: (error, retries, inContext) => this.#failed(error, retries && (inContext || this.#reused)),
       refuse: (sentence) => this.abort(lost(this.#fatal || sentence)),
       expecting: () => options.scoped ? EXPECTED[this.#phase] : "all",

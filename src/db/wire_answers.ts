@@ -35,7 +35,7 @@ export interface Listener {
   ready(status: number): void;
   /** `retries`: the driver would retry after it; `inContext`: it came before the driver's own statement. */
   failed(error: ServerError, retries: boolean, inContext: boolean): void;
-  /** A command was executed that may have left something in the session. */
+  /** Something was executed that may have left something in the session. */
   lasting(): void;
   /** The server did what it must not; nothing more is read. */
   refuse(sentence: string): void;
@@ -138,6 +138,7 @@ export class Answers {
       return;
     }
     if (type === BACK.error) this.#fail(bytes, at, end);
+    else if (type === BACK.parameter) this.listener.lasting(); // a setting such as DateStyle was changed
     if (!UNASKED.includes(type) && (expected === "nothing" || (expected === "parts" && type === BACK.ready))) {
       return this.#refuse("The server sent an answer that nobody asked for");
     }

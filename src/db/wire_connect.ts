@@ -50,7 +50,7 @@ const SSL_REQUEST = Buffer.concat([int32(8), int32(80_877_103)]);
 const CANCEL_REQUEST = 80_877_102;
 const MAX_LOGIN_BYTES = 256 * 1024;
 const CANCEL_MS = 2_000;
-/** Longer than pgbouncer tries to reach the server: 1.18 ends itself when a cancel request hangs up before. */
+/** Longer than pgbouncer tries to reach the server: 1.18 crashes when a cancel request hangs up before it is passed on. */
 const POOLED_CANCEL_MS = 16_000;
 
 /** Why a connection was refused; becomes the `cause` of the AppError. `code` is an SQLSTATE, an errno or one of ours. */
@@ -86,7 +86,8 @@ export async function openSession(target: Target, options: ConnectOptions = {}):
 /** Asks the server to cancel what the session is doing, over a connection of its own, with TLS if the session has it. */
 export async function requestCancel(target: Target, session: Pick<Session, "pid" | "secret">): Promise<void> {
   const opened: net.Socket[] = [];
-  const limit = target.pooler === "transaction" ? POOLED_CANCEL_MS : CANCEL_MS;
+  const isPooled = target.pooler === "transaction";
+  const limit = isPooled ? POOLED_CANCEL_MS : CANCEL_MS;
   const timer = setTimeout(() => opened.forEach((socket) => socket.destroy()), limit);
   try {
     const socket = await reach(target, opened);
@@ -94,7 +95,9 @@ export async function requestCancel(target: Target, session: Pick<Session, "pid"
     await new Promise<void>((resolve) => {
       socket.once("close", () => resolve());
       socket.resume();
-      socket.write(Buffer.concat([...head, session.secret])); // who has read it closes
+      const request = Buffer.concat([...head, session.secret]);
+      if (isPooled) socket.write(request); // the pooler closes when it has passed it on
+      else socket.end(request);
     });
   } catch {
     // the session is cut anyway, and the server notices that when it next writes

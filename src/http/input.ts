@@ -8,6 +8,9 @@ import type { Route } from "./route.ts";
 /** The largest parsed body, in bytes. Streams have limits of their own. */
 export const MAX_BODY = 1024 * 1024;
 
+/** How long a parsed body may take to arrive, in milliseconds. */
+const BODY_MS = 20_000;
+
 /** Parsed params, query and body, and the body's text for the idempotency key's hash. */
 export interface Input {
   params: unknown;
@@ -40,20 +43,35 @@ function mediaType(request: Request): string {
   return (request.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
 }
 
-/** Reads a body as text. Throws `payload_too_large` as soon as it exceeds `limit` bytes. */
-async function readText(request: Request, limit: number): Promise<string> {
+/**
+ * Reads a body as text.
+ * @throws AppError `payload_too_large` as soon as it exceeds `limit` bytes, `invalid_request` when it is not there after `ms`
+ * milliseconds, `invalid_json` when it breaks off or is no UTF-8.
+ */
+export async function readText(request: Request, limit = MAX_BODY, ms = BODY_MS): Promise<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
+  const reader = request.body?.getReader();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new AppError("invalid_request", `Send the body within ${ms / 1000} seconds`);
+    timer = setTimeout(() => reject(error), ms);
+  });
   let text = "", size = 0;
   try {
-    for await (const chunk of request.body ?? []) {
-      size += chunk.byteLength;
+    while (reader) {
+      const { done, value } = await Promise.race([reader.read(), late]);
+      if (done) break;
+      size += value.byteLength;
       if (size > limit) throw new AppError("payload_too_large", `Send at most ${limit} bytes`);
-      text += decoder.decode(chunk, { stream: true });
+      text += decoder.decode(value, { stream: true });
     }
     return text + decoder.decode();
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw new AppError("invalid_json", "Send the body as UTF-8", { cause: error });
+  } finally {
+    clearTimeout(timer);
+    reader?.releaseLock();
   }
 }
 
@@ -61,7 +79,7 @@ async function readBody(request: Request, schema: z.ZodType): Promise<{ body: un
   if (mediaType(request) !== "application/json") {
     throw new AppError("unsupported_media_type", 'Send the body as "application/json"');
   }
-  const text = await readText(request, MAX_BODY);
+  const text = await readText(request);
   let value: unknown;
   try {
     value = JSON.parse(text);

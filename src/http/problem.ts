@@ -32,7 +32,8 @@ export function problem(error: unknown, requestId: string): Response {
   };
   const headers: Record<string, string> = { "content-type": "application/problem+json", "cache-control": "no-store" };
   if (status === 401) headers["www-authenticate"] = "Bearer";
-  if (known.retryAfter) headers["retry-after"] = String(Math.ceil(known.retryAfter));
+  const retryAfter = known.retryAfter ?? (status === 503 ? 1 : 0);
+  if (retryAfter) headers["retry-after"] = String(Math.ceil(retryAfter));
   return new Response(JSON.stringify(body), { status, headers });
 }
 

@@ -118,6 +118,7 @@ export class Queue {
       localConcurrency: options.concurrency,
       ...(options.perTenant && { groupConcurrency: options.perTenant }),
       pollingIntervalSeconds: 2,
+      notifyPollingIntervalSeconds: 2, // retries and delayed jobs are not notified
       includeMetadata: true as const,
       batchSize: 1,
     };

@@ -20,14 +20,19 @@ export interface Listening {
  * Listens until stopped, over a connection of its own that is opened again whenever it is lost. Gives the listener when
  * the first attempt to connect has succeeded or failed.
  */
-export async function listenForChanges(target: Target, directory: Directory, log: Log): Promise<Listening> {
+export async function listenForChanges(
+  target: Target,
+  directory: Directory,
+  log: Log,
+  { probeMs = PROBE_MS }: { probeMs?: number } = {},
+): Promise<Listening> {
   const stop = Promise.withResolvers<void>();
   const first = Promise.withResolvers<void>();
   let stopped = false;
   const keep = async () => {
     for (let failures = 0; !stopped;) {
       try {
-        const { gone, close } = await connect(target, directory);
+        const { gone, close } = await connect(target, directory, probeMs);
         failures = 0;
         first.resolve();
         log.debug("Changes of tenants are heard");
@@ -52,8 +57,15 @@ export async function listenForChanges(target: Target, directory: Directory, log
   };
 }
 
+/** A connection that listens. */
+interface Connected {
+  /** Resolves when it is lost or closed. */
+  gone: Promise<void>;
+  close(): Promise<void>;
+}
+
 /** Listens over a new connection, and forgets what may have changed while nobody did. */
-async function connect(target: Target, directory: Directory): Promise<{ gone: Promise<void>; close(): Promise<void> }> {
+async function connect(target: Target, directory: Directory, probeMs: number): Promise<Connected> {
   const down = Promise.withResolvers<void>();
   const onNotify = (channel: string, id: string) =>
     channel === "platform_tenants" ? directory.forget(id) : directory.forgetPlacement(id);
@@ -67,18 +79,18 @@ async function connect(target: Target, directory: Directory): Promise<{ gone: Pr
     throw error;
   }
   directory.forgetAll();
-  probe(sql, down.promise, close);
+  probe(sql, probeMs, { gone: down.promise, close });
   return { gone: down.promise, close };
 }
 
 /** Closes a connection on which a statement is not answered by the time of the next one. */
-function probe(sql: Sql, gone: Promise<void>, close: () => Promise<void>): void {
+function probe(sql: Sql, probeMs: number, { gone, close }: Connected): void {
   let answered = true;
   const timer = setInterval(() => {
     if (!answered) return void close();
     answered = false;
     sql`select 1`.then(() => answered = true, () => {});
-  }, PROBE_MS);
+  }, probeMs);
   void gone.then(() => clearInterval(timer));
 }
 

@@ -41,7 +41,8 @@ export class Servers {
 
   /** The platform's login past any pooler: notifications need a session. */
   listener(): Target {
-    return this.#straight(this.settings.platformDatabase, OWN_ROLES.platformLogin);
+    const target = this.#straight(this.settings.platformDatabase, OWN_ROLES.platformLogin);
+    return { ...target, applicationName: "bulkhead listener" };
   }
 
   queue(): Target {

@@ -1,6 +1,8 @@
 // The API as a stranger's program sees it, from outside: the same story in each of the three tiers, the control plane, and
 // the documentation. One platform serves them all at once.
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import postgres from "postgres";
 import { billing } from "./billing.ts";
 import { Client } from "./client.ts";
 import { checkDocument } from "./openapi.ts";
@@ -101,6 +103,33 @@ Deno.test("operators and members cannot take each other's place", loose, async (
   }
   const body = { email: platform.run.operator.email, password: "not the operator's password" };
   await client.refused(401, "invalid_credentials", "POST", "/v1/operators/login", { body });
+});
+
+Deno.test("with DATABASE_URL that server is used, and no embedded one is started for it", loose, async () => {
+  const { databases } = platform.run;
+  const outside = new URL(databases.admin);
+  const sql = postgres(outside.href, { max: 1 });
+  await sql`create database outside`;
+  await sql.end();
+  outside.pathname = "/outside";
+  // The logins of a server are one platform's: who shares the server shares the key that their passwords come from.
+  const { master_key } = JSON.parse(Deno.readTextFileSync(join(home, "secrets.json")));
+  const elsewhere = temporaryHome();
+  const env = { DATABASE_URL: outside.href, BULKHEAD_MASTER_KEY: master_key };
+  const second = await start(elsewhere, ["dev"], env);
+  const at = (url: string) => `${new URL(url).host}${new URL(url).pathname}`;
+  assert.equal(at(second.run.databases.platform), `${outside.host}/outside`);
+  assert.equal(at(second.run.databases.tenant), `${outside.host}/outside_shared`);
+  assert.throws(() => Deno.statSync(join(elsewhere, "postgres", "main")), Deno.errors.NotFound);
+  await becomeTenant(new Client(second.run.url), second.run, "outsider", "dedicated");
+  const { items } = await client.expect(200, "GET", "/v1/tenants?search=outsider", {
+    token: await signInOperator(client, platform.run),
+  });
+  assert.deepEqual(items, []);
+  const { code, stderr } = await second.stop();
+  assert.equal(code, 0, stderr);
+  await client.expect(200, "GET", "/ready");
+  await removeHome(elsewhere);
 });
 
 Deno.test("/openapi.json is a valid OpenAPI 3.1 document with every operation that was promised", loose, async () => {

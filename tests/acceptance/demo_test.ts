@@ -1,6 +1,7 @@
 // The demo as a stranger runs it: what it finds out, what it leaves behind, how it starts again, fails and stops.
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import postgres from "postgres";
 import { command, type Ended, isAlive, readRunFile, removeHome, start, temporaryHome } from "./platform.ts";
 import { Client } from "./client.ts";
 import { reckon, SAMPLE } from "./reckoning.ts";
@@ -135,6 +136,39 @@ Deno.test("demo --once ends with 1 when its database server cannot be reached", 
   assert.equal(JSON.parse(failed.stdout).ok, false);
   assert.ok(!`${failed.stdout}${failed.stderr}`.includes("a-secret-password"));
   await removeHome(elsewhere);
+});
+
+Deno.test("db deploy changes nothing the second time, and db status says so", loose, async () => {
+  const deployed = await command(home, ["db", "deploy", "--json"]).ended;
+  assert.equal(deployed.code, 0, deployed.stderr);
+  const report = JSON.parse(deployed.stdout);
+  assert.deepEqual([report.platform.applied, report.shared.applied], [[], []]);
+  const status = await command(home, ["db", "status", "--json"]).ended;
+  assert.equal(status.code, 0, status.stderr);
+  const states: { plane: string; appliedAt: string | null; changed: boolean }[] = JSON.parse(status.stdout);
+  assert.deepEqual(new Set(states.map((state) => state.plane)), new Set(["platform", "tenant"]));
+  assert.ok(states.every((state) => state.appliedAt !== null && !state.changed));
+});
+
+Deno.test("what a killed program leaves behind is healed, and a changed migration is refused", loose, async () => {
+  const platform = await start(home, ["dev"]);
+  const processes = platform.processes();
+  const admin = new URL(platform.run.databases.admin);
+  admin.pathname = new URL(platform.run.databases.platform).pathname;
+  const sql = postgres(admin.href, { max: 1 });
+  await sql`update platform.migrations set sha256 = 'of another file' where name like '0002%'`;
+  await sql.end();
+  Deno.kill(platform.pid, "SIGKILL");
+  await platform.ended;
+  assert.notEqual(readRunFile(home), undefined);
+  const status = await command(home, ["db", "status"]).ended;
+  assert.equal(status.code, 1, status.stdout);
+  assert.match(status.stdout, /0002\S+ +CHANGED/);
+  assert.equal(readRunFile(home), undefined);
+  const refused = await command(home, ["demo", "--once"]).ended;
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /0002\S+/);
+  assert.deepEqual(processes.filter(isAlive), []);
 });
 
 Deno.test("reset asks, and removes everything with --yes", loose, async () => {

@@ -100,7 +100,8 @@ export async function start(home: string, args: string[], env: Record<string, st
   running.ended.then((end) => over = end);
   const run = await until("run.json", () => {
     assert.equal(over, undefined, `It ended: ${over?.stderr}\n${over?.stdout}`);
-    return readRunFile(home);
+    const run = readRunFile(home);
+    return run?.pid === running.pid && run; // a killed one leaves its own behind
   }, START_MS);
   return { ...running, run };
 }

@@ -2,12 +2,10 @@
 // kind of context, as the run-time login, in all three tiers. Only the tenant's own, proven context sees or changes its
 // rows. A table that is added later is tested by existing.
 import assert from "node:assert/strict";
-import { signContext } from "../../src/tenancy/context.ts";
-import { attempt, type Claim, enter, NOBODY, type Place, proven, under } from "../support/placement.ts";
-import type { Sql } from "../../src/db/direct.ts";
+import { attempt, enter, NOBODY, type Place, proven, under } from "../support/placement.ts";
 import type { Table } from "./catalogue.ts";
-import { columnsOfLogin, insertion, type Row } from "./rows.ts";
-import { inventory, sameRow, type Scene, setStage, type Stage } from "./stage.ts";
+import { inventory, type Scene, setStage, type Stage } from "./stage.ts";
+import { onRow, tryAll, tryOwn, validInsert, VERBS, wrongClaims } from "./visits.ts";
 
 let stage: Stage;
 Deno.test.beforeAll(async () => {
@@ -17,151 +15,28 @@ Deno.test.afterAll(() => stage?.end());
 
 const loose = { sanitizeOps: false, sanitizeResources: false };
 const TIERS = ["shared", "dedicated", "byo"];
-const VERBS = ["select", "insert", "update", "delete"] as const;
-type Verb = typeof VERBS[number];
-
-/** Refused rights and refused contexts, a closed tenant. */
-const REFUSED = ["42501", "BH001"];
 
 function scene(tier: string): Scene {
   return stage.scenes.find((one) => one.tier === tier)!;
 }
 
-/** Contexts that must not open the tenant, by what is wrong with them. */
-function wrongClaims({ place, other }: Scene): Record<string, Claim> {
-  const { id } = place.tenant;
-  const good = proven(place).proof;
-  const signed = (signer = place.signer, pid = 0, now?: number) => ({
-    tenantId: id,
-    proof: signContext(signer, id, null, pid, now),
-  });
-  return {
-    "no tenant": NOBODY,
-    "no proof": { tenantId: id, proof: "" },
-    "another tenant, proven here": proven(place, other.tenant.id),
-    "another tenant's proof": { tenantId: id, proof: proven(place, other.tenant.id).proof },
-    "a forged proof": { tenantId: id, proof: good.slice(0, -1) + (good.endsWith("0") ? "1" : "0") },
-    "a made-up proof": { tenantId: id, proof: `v1.1.-.0.9999999999.${"0".repeat(64)}` },
-    "an expired proof": signed(place.signer, 0, Date.now() - 120_000),
-    "a proof that is good for too long": signed(place.signer, 0, Date.now() + 600_000),
-    "another placement's key": signed(elsewhere(place).signer),
-    "a key that is not there": signed({ ...place.signer, keyId: 2 }),
-    "another backend": signed(place.signer, place.pid + 1),
-    "a proof of another user's": { tenantId: id, proof: good.replace(".-.", `.${id}.`) },
-    "a claim that is no uuid": { tenantId: `${id}'`, proof: good },
-    "a proof that is no proof": { tenantId: id, proof: "x".repeat(10_000) },
-  };
-}
-
+/** A placement with another key. */
 function elsewhere(place: Place): Place {
   return stage.scenes.map((one) => one.place).find((one) => one.placement.id !== place.placement.id)!;
 }
 
-/** A statement of this kind against one row, which gives the row back. */
-function onRow(table: Table, verb: Verb, row: Row, insert: string): string {
-  const name = writable(table);
-  switch (verb) {
-    case "select":
-      return `select tenant_id from ${table.name}`;
-    case "insert":
-      return insert;
-    case "update":
-      return `update ${table.name} set "${name}" = "${name}" where ${sameRow(table, row)} returning tenant_id`;
-    case "delete":
-      return `delete from ${table.name} where ${sameRow(table, row)} returning tenant_id`;
-  }
-}
-
-/** A statement of this kind against whatever is there. It reads nothing, so that only the guard of its verb holds it. */
-function onAnything(table: Table, verb: Verb, insert: string): string {
-  switch (verb) {
-    case "select":
-      return `select 1 from ${table.name}`;
-    case "insert":
-      return insert.replace(/ returning .*$/s, "");
-    case "update":
-      return `update ${table.name} set "${writable(table)}" = default`;
-    case "delete":
-      return `delete from ${table.name}`;
-  }
-}
-
-function writable(table: Table): string {
-  return table.columns.find(({ mayUpdate }) => mayUpdate)?.name ?? "tenant_id";
-}
-
-/** An insert that is valid for the tenant: what is refused of it is refused for the context alone. */
-async function validInsert({ place, rows }: Scene, table: Table): Promise<string> {
-  let made = "";
-  const run = (tx: Sql) => async (text: string) => {
-    const { value, error } = await attempt(tx, (inner) => inner.unsafe(text));
-    if (error) throw error;
-    made = text;
-    return value![0] as unknown as Row;
-  };
-  await under(place, proven(place), (tx) => rows.make(table, place.tenant.id, columnsOfLogin(table), run(tx)));
-  return made;
-}
-
-/** Tries all verbs under a claim that must not open the tenant; gives the number of attempts. */
-async function tryAll(scene: Scene, table: Table, claim: Claim, insert: string | null): Promise<number> {
-  const { place, other, rows } = scene;
-  const row = await rows.row(table, place.tenant.id);
-  const given = insert ?? insertion(table, columnsOfLogin(table), []);
-  // Another tenant, proven, may have rows of its own: they are not this one's.
-  const elsewhere = claim.tenantId === other.tenant.id;
-  for (const verb of VERBS) {
-    const text = elsewhere ? onRow(table, verb, row, given) : onAnything(table, verb, given);
-    const { value, error } = await under(place, claim, (tx) => attempt(tx, (inner) => inner.unsafe(text)));
-    if (error) {
-      // Another tenant's insert fails at its parents, which are not this tenant's; a claim must be a uuid to be a default.
-      const ofDefault = verb === "insert" && claim.tenantId !== place.tenant.id ? ["23503", "22P02"] : [];
-      assert.ok([...REFUSED, ...ofDefault].includes(error.code), `${verb}: ${error.code} ${error.message}`);
-    } else {
-      const seen = elsewhere ? value!.filter((found) => found.tenant_id === place.tenant.id).length : value!.count;
-      assert.equal(seen, 0, `${verb} saw or changed rows`);
-    }
-  }
-  return VERBS.length;
-}
-
-/** The tenant's own visit: each verb that is granted does its work, each other one is refused. */
-async function tryOwn({ place, rows }: Scene, table: Table, claim: Claim): Promise<number> {
-  const { id } = place.tenant;
-  await under(place, claim, async (tx) => {
-    const known = await rows.row(table, id);
-    const seen = await tx.unsafe(`select tenant_id from ${table.name}`);
-    assert.ok(
-      seen.length > 0 && seen.every((row) => row.tenant_id === id),
-      "select did not show the tenant's rows alone",
-    );
-    const run = async (text: string) => {
-      const { value, error } = await attempt(tx, (inner) => inner.unsafe(text));
-      if (error) throw error;
-      return value![0] as unknown as Row;
-    };
-    const columns = columnsOfLogin(table);
-    const fresh = table.may.insert ? await rows.make(table, id, columns, run) : known;
-    assert.equal(fresh.tenant_id, id, "insert did not give the row to the tenant");
-    for (const verb of VERBS) {
-      if (verb === "select" || verb === "insert" && table.may.insert) continue;
-      const text = onRow(table, verb, fresh, insertion(table, columns, columns.map(() => null)));
-      const { value, error } = await attempt(tx, (inner) => inner.unsafe(text));
-      if (!table.may[verb]) assert.equal(error?.code, "42501", `${verb} is not granted but was not refused`);
-      // A row that others refer to may not be deleted, but the wall let the statement through.
-      else if (!(verb === "delete" && error?.code === "23503")) {
-        assert.equal(value?.length, 1, `${verb}: ${error?.message}`);
-      }
-    }
-  });
-  return VERBS.length;
+/** A valid insert for each table that the login may insert into. */
+async function allInserts(scene: Scene): Promise<Map<Table, string | null>> {
+  const inserts = new Map<Table, string | null>();
+  for (const table of scene.tables) inserts.set(table, table.may.insert ? await validInsert(scene, table) : null);
+  return inserts;
 }
 
 for (const tier of TIERS) {
   Deno.test(`only a tenant's own context opens its tables, ${tier}`, loose, async (t) => {
     const { place, tables } = scene(tier);
     const before = await inventory(place.admin, tables, place.tenant.id);
-    const wrong = Object.entries(wrongClaims(scene(tier)));
+    const wrong = Object.entries(wrongClaims(scene(tier), elsewhere(place)));
     let attempts = 0;
     assert.ok(tables.length >= 15, "the catalogue shows too few tables");
     for (const table of tables) {
@@ -187,8 +62,7 @@ for (const tier of TIERS) {
 
   Deno.test(`a closed gate shows and changes nothing, ${tier}`, loose, async (t) => {
     const { place, tables } = scene(tier);
-    const inserts = new Map<Table, string | null>();
-    for (const table of tables) inserts.set(table, table.may.insert ? await validInsert(scene(tier), table) : null);
+    const inserts = await allInserts(scene(tier));
     const gate = (open: boolean) =>
       place.admin`update app.gates set open = ${open} where tenant_id = ${place.tenant.id}`;
     await gate(false);
@@ -206,6 +80,20 @@ for (const tier of TIERS) {
       }
     } finally {
       await gate(true);
+    }
+    await tryOwn(scene(tier), tables[0], proven(place));
+  });
+
+  Deno.test(`a retired key opens nothing, ${tier}`, loose, async () => {
+    const { place, tables } = scene(tier);
+    const retire = (at: string | null) =>
+      place.admin`update app.keys set retired_at = ${at} where id = ${place.signer.keyId}`;
+    const inserts = await allInserts(scene(tier));
+    await retire(new Date().toISOString());
+    try {
+      for (const table of tables) await tryAll(scene(tier), table, proven(place), inserts.get(table)!);
+    } finally {
+      await retire(null);
     }
     await tryOwn(scene(tier), tables[0], proven(place));
   });
@@ -284,7 +172,7 @@ Deno.test("the matrix finds a table that was opened", loose, async (t) => {
   ];
   const insert = await validInsert(one, table);
   const everything = async () => {
-    for (const claim of Object.values(wrongClaims(one))) await tryAll(one, table, claim, insert);
+    for (const claim of Object.values(wrongClaims(one, elsewhere(place)))) await tryAll(one, table, claim, insert);
   };
   for (const [name, plant, repair] of faults) {
     await t.step(name, async () => {

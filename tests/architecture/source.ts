@@ -107,5 +107,6 @@ export function functionsOf(text: string): FunctionSpan[] {
 /** What stands between the last brace or semicolon and the block. After an object type as a return type it is empty. */
 function isFunctionHead(head: string): boolean {
   if (/\b(class|interface|enum|namespace|type)\s+\w+[^()]*$/.test(head)) return false;
+  if (/^\s*(else\b|(if|for|for await|while|switch|catch)\s*\()/.test(head)) return false;
   return /(\)|=>)\s*$/.test(head) || /\)\s*:[^=]*$/.test(head) || /^\s*>?\s*$/.test(head) && head.includes(">");
 }

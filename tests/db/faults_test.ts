@@ -60,7 +60,7 @@ Deno.test("Pool.run() survives a backend that is killed while busy, alone or in 
 
 Deno.test("Pool.run() leaves no context behind after a cancellation or a timeout", () =>
   withPool(target, { max: 1 }, async (pool) => {
-    const outside = await openStraight(target);
+    const [outside, holder] = await Promise.all([openStraight(target), openStraight(target)]);
     await outside`create table held (n int)`;
     const cancelSoon = () =>
       pause(60).then(() =>
@@ -78,7 +78,7 @@ Deno.test("Pool.run() leaves no context behind after a cancellation or a timeout
       ["statement timeout", "57014", limited("statement_timeout", sleep)],
       ["lock timeout", "55P03", limited("lock_timeout", (tx) => tx`insert into held values (1)`)],
     ];
-    await outside.begin(async (locking) => {
+    await holder.begin(async (locking) => {
       await locking`lock table held`;
       for (const [name, code, work, meanwhile] of faults) {
         const [error] = await Promise.all([failure(pool.run(as("a"), work)), meanwhile?.()]);
@@ -86,7 +86,7 @@ Deno.test("Pool.run() leaves no context behind after a cancellation or a timeout
         assert.equal(await leftover(pool), null, name);
       }
     });
-    await outside.end();
+    await Promise.all([outside.end(), holder.end()]);
   }));
 
 /** What a hostile or careless caller might bind, each with a statement that it does not fit. */

@@ -42,6 +42,8 @@ Deno.test("Pool.run() destroys a connection after a command that may leave somet
       "listen theirs",
       "do $$ begin perform 1; end $$",
       "discard plans",
+      "select set_config('DateStyle', 'SQL, DMY', false)",
+      "select set_config('TimeZone', 'Asia/Tokyo', false)",
     ];
     for (const command of lasting) {
       for (const more of [false, true]) {

@@ -30,7 +30,12 @@ export async function database(prefix: string): Promise<Target> {
   const { host, port, user, password } = await testServer();
   const fresh = await freshDatabase(prefix);
   Deno.test.afterAll(() => fresh.drop());
-  return { host, port, user, password, database: fresh.database, ...(pooler && { ...pooler, pooler: "transaction" }) };
+  return through({ host, port, user, password, database: fresh.database });
+}
+
+/** The way to a target: through the pooler, if the tests run behind one. */
+export function through(target: Target): Target {
+  return pooler ? { ...target, ...pooler, pooler: "transaction" } : target;
 }
 
 /** A connection to the target's server itself, for what stands outside the pool. */

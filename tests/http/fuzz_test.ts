@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { bootApp, type TestApp } from "../support/app.ts";
 import { Random, seedFrom } from "../support/random.ts";
-import { Generator, type Malformed, NASTY, operationsOf } from "./malformed.ts";
+import { Generator, type Malformed, operationsOf } from "./malformed.ts";
+import { NASTY } from "./nasty.ts";
 import { sendRaw } from "./raw.ts";
 
 const REQUESTS = Number(Deno.env.get("FUZZ_REQUESTS")) || 10_000;

@@ -1,9 +1,8 @@
 // Malformed requests made from the OpenAPI document: a request that the document allows, then one to three things wrong
 // with it. What is wrong comes from lists of values that servers are known to stumble over.
 import type { Random } from "../support/random.ts";
-
-// deno-lint-ignore no-explicit-any -- a document as it came
-type Schema = any;
+import { NASTY, ODD } from "./nasty.ts";
+import { type Schema, ValidValues } from "./valid_values.ts";
 
 /** An operation of the document. */
 export interface Operation {
@@ -24,71 +23,6 @@ export interface Malformed {
   body?: string | Uint8Array<ArrayBuffer>;
 }
 
-/** Strings that something between the socket and the disk may stumble over. */
-export const NASTY = [
-  ...[
-    "",
-    " ",
-    "\0",
-    "a\0b",
-    "\ud800",
-    "x\udc00",
-    "\u202e",
-    "\ufeff",
-    "é",
-    "𝒵",
-    "'",
-    '"',
-    "\\",
-    "%",
-    "%00",
-    "%s%n",
-    "\r\n",
-  ],
-  ...[
-    "' or 1=1 --",
-    "'; drop table x; --",
-    "$1",
-    "{}",
-    "[]",
-    "null",
-    "undefined",
-    "NaN",
-    "Infinity",
-    "-1",
-    "0",
-    "1e400",
-  ],
-  ...[
-    "../../etc/passwd",
-    "..%2f..%2f",
-    "//evil.test",
-    "http://169.254.169.254/",
-    "<script>",
-    "${jndi:ldap://x}",
-    "{{7*7}}",
-  ],
-  ...["99999999999999999999999999", "-99999999999999999999", "300000-01-01T00:00:00Z", "+300000-01-01", "0000-00-00"],
-  ...["2011-02-30", "24:00:00", "__proto__", "constructor", "toString", "00000000-0000-0000-0000-000000000000"],
-  ...["x".repeat(300), "x".repeat(20_000), "é".repeat(5_000), "(".repeat(2_000), "a@" + "b".repeat(300) + ".test"],
-];
-const ODD: unknown[] = [
-  null,
-  true,
-  false,
-  0,
-  -1,
-  1.5,
-  1e21,
-  1e308,
-  -0,
-  [],
-  {},
-  [null],
-  [[[]]],
-  { a: 1 },
-  JSON.parse('{"__proto__":1}'),
-];
 const TYPES = ["text/plain", "application/xml", "", "application/json; charset=utf-16", "multipart/form-data", "a/b/c"];
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PROPFIND"];
 
@@ -113,7 +47,11 @@ export function operationsOf(document: Schema): Operation[] {
 
 /** Makes requests for one document; `ids` are ids of rows that are there, which some requests use. */
 export class Generator {
-  constructor(readonly document: Schema, readonly random: Random, readonly ids: readonly string[]) {}
+  readonly #values: ValidValues;
+
+  constructor(document: Schema, readonly random: Random, ids: readonly string[]) {
+    this.#values = new ValidValues(document, random, ids);
+  }
 
   /** A request that is wrong in one to three ways; `token` is who may call the operation. */
   make(operation: Operation, token: string): Malformed {
@@ -122,10 +60,10 @@ export class Generator {
     const request = {
       operation: operation.id,
       method: operation.method,
-      path: operation.path.replace(/\{(\w+)\}/g, () => encodeURIComponent(this.#id())),
+      path: operation.path.replace(/\{(\w+)\}/g, () => encodeURIComponent(this.#values.id())),
       headers: (operation.security ? { authorization: `Bearer ${token}` } : {}) as Record<string, string>,
       query,
-      value: operation.body && this.#valid(operation.body.schema, 0),
+      value: operation.body && this.#values.valid(operation.body.schema, 0),
       raw: undefined as string | Uint8Array<ArrayBuffer> | undefined,
     };
     if (operation.body) request.headers["content-type"] = operation.body.type;
@@ -144,7 +82,7 @@ export class Generator {
 
   #query(operation: Operation): [string, string][] {
     const wanted = operation.parameters.filter((p) => p.in === "query" && this.random.chance(0.4));
-    return wanted.map((p) => [p.name, encodeURIComponent(String(this.#valid(p.schema, 0)))]);
+    return wanted.map((p) => [p.name, encodeURIComponent(String(this.#values.valid(p.schema, 0)))]);
   }
 
   // deno-lint-ignore no-explicit-any -- a request in the making
@@ -232,55 +170,6 @@ export class Generator {
     const names = operation.parameters.filter((p) => p.in === "query").map((p) => p.name);
     return names.length && this.random.chance(0.8) ? this.random.pick(names) : this.#encoded().slice(0, 60);
   }
-
-  #id(): string {
-    return this.ids.length && this.random.chance(0.5) ? this.random.pick(this.ids) : randomId(this.random);
-  }
-
-  /** A value that the schema allows, or nearly: patterns are met by examples only. */
-  #valid(given: Schema, depth: number): unknown {
-    const { random } = this;
-    const schema = this.#resolve(given);
-    if (schema.example !== undefined) return schema.example;
-    if (schema.default !== undefined && random.chance(0.5)) return schema.default;
-    if (schema.const !== undefined) return schema.const;
-    if (schema.enum) return random.pick(schema.enum);
-    const choice = schema.anyOf ?? schema.oneOf;
-    if (choice) return this.#valid(random.pick(choice), depth + 1);
-    if (schema.allOf) return Object.assign({}, ...schema.allOf.map((part: Schema) => this.#valid(part, depth + 1)));
-    const type = Array.isArray(schema.type) ? random.pick(schema.type) : schema.type;
-    if (type === "object") return this.#object(schema, depth);
-    if (type === "array") return depth > 4 ? [] : [this.#valid(schema.items ?? {}, depth + 1)];
-    if (type === "integer" || type === "number") return (schema.minimum ?? 1) + random.below(5);
-    if (type === "boolean") return random.chance(0.5);
-    if (type === "null") return null;
-    return this.#string(schema);
-  }
-
-  #object(schema: Schema, depth: number): Record<string, unknown> {
-    const entries = Object.entries<Schema>(schema.properties ?? {})
-      .filter(([name]) => schema.required?.includes(name) || (depth < 4 && this.random.chance(0.5)));
-    return Object.fromEntries(entries.map(([name, inner]) => [name, this.#valid(inner, depth + 1)]));
-  }
-
-  #string(schema: Schema): string {
-    const { random } = this;
-    if (schema.format === "uuid") return this.#id();
-    if (schema.format === "date") return `2011-12-${10 + random.below(20)}`;
-    if (schema.format === "date-time") return "2011-12-01T05:00:00Z";
-    if (schema.format === "email") return `m${random.below(1e9)}@fuzz.test`;
-    return `text ${random.below(1e9)}`.slice(0, schema.maxLength ?? 50).padEnd(schema.minLength ?? 0, "x");
-  }
-
-  #resolve(schema: Schema): Schema {
-    if (!schema?.$ref) return schema ?? {};
-    return schema.$ref.replace(/^#\//, "").split("/").reduce((at: Schema, part: string) => at[part], this.document);
-  }
-}
-
-function randomId(random: Random): string {
-  const hex = Array.from({ length: 32 }, () => random.below(16).toString(16)).join("");
-  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-7$3-8$4-$5");
 }
 
 /** Also where the key is "__proto__". */

@@ -53,8 +53,23 @@ export class Watched {
     return result;
   }
 
-  /** Searches the log, the answers, the mails' list and every table for what is secret. */
-  async findSecrets(): Promise<string[]> {
+  /** Throws when a secret was read anywhere, or a refusal was logged as an error of ours; also tries the search itself. */
+  async saidNothingSecret(options: { outage?: boolean } = {}): Promise<void> {
+    assert.deepEqual(await this.#findSecrets(), []);
+    const errors = this.app.lines.filter((line) => /"status":5|"level":"error"/.test(line));
+    assert.deepEqual(
+      errors.filter((line) => !(options.outage && /Cannot connect to the database|"status":503/.test(line))),
+      [],
+    );
+    for (const known of [String(this.app.lines.at(-1)).slice(20, 60), "applications.submit", OPERATOR.email]) {
+      this.secrets.add(known);
+      assert.ok((await this.#findSecrets()).length > 0, `The search does not find "${known}"`);
+      this.secrets.delete(known);
+    }
+  }
+
+  /** Searches the log, the answers and every table for what is secret. */
+  async #findSecrets(): Promise<string[]> {
     const places: [string, string][] = [
       ["the log", this.app.lines.join("\n")],
       ["the answers", this.#answers.join("\n")],
@@ -63,11 +78,6 @@ export class Watched {
     return [...this.secrets].flatMap((secret) =>
       places.filter(([, text]) => text.includes(secret)).map(([place]) => `"${secret}" is in ${place}`)
     );
-  }
-
-  /** Lines of the log about answers of 5xx, and unexpected errors. */
-  errors(): string[] {
-    return this.app.lines.filter((line) => /"status":5|"level":"error"/.test(line));
   }
 
   async stop(): Promise<void> {

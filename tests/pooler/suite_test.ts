@@ -8,6 +8,7 @@ if (poolerIsThere()) {
   putBehind(pooler);
   await import("../db/pool_test.ts");
   await import("../db/pool_limits_test.ts");
+  await import("../db/doors_test.ts");
   await import("../db/renewal_test.ts");
   await import("../db/faults_test.ts");
 }

@@ -34,6 +34,7 @@ async function start(): Promise<void> {
     localMail: mail,
     log,
     hashWorkers: 0,
+    listen: false,
   });
   await running.stop();
 }

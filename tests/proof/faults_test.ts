@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
 import { fill } from "../../src/db/sql_files.ts";
 import type { Fault } from "./fault.ts";
+import { CONTEXT, WAYS_ROUND } from "./faults_of_context.ts";
 import { GRANTS, LOGINS } from "./faults_of_rights.ts";
-import { CONTEXT, KEYS, TABLES, WAYS_ROUND } from "./faults_of_shape.ts";
+import { KEYS, TABLES } from "./faults_of_tables.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
 
 const FAULTS: Record<string, Fault[]> = {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { openDirect, type Sql } from "../../src/db/direct.ts";
 import { OWN_ROLES, sharedRoles } from "../../src/db/names.ts";
 import { hardenDatabase } from "../../src/db/rollout.ts";
+import { migrationFiles } from "../../src/db/sql_files.ts";
 import { deployOwnServer } from "../../src/platform/fleet/deploy.ts";
 import { QUEUES } from "../../src/worker.ts";
 import { bootApp, type TestApp } from "../support/app.ts";
@@ -47,6 +48,18 @@ Deno.test("deployPlacement() twice changes nothing", loose, async () => {
   const report = await scratch.deploy();
   assert.deepEqual(report.applied, []);
   assert.deepEqual(changes(before, await fingerprint(scratch.admin)), []);
+});
+
+Deno.test("deployPlacement() runs once at a time on a database, from however many places", loose, async () => {
+  const empty = await makeScratch("race", { deployed: false });
+  try {
+    const reports = await Promise.all([empty.deploy(), empty.deployElsewhere(), empty.deployElsewhere()]);
+    const applied = reports.map((report) => report.applied.length).sort();
+    assert.deepEqual(applied, [0, 0, migrationFiles("tenant").length]);
+    assert.deepEqual(await empty.prove(empty.admin), []);
+  } finally {
+    await empty.drop();
+  }
 });
 
 Deno.test("deployPlacement() puts back rights that were changed by hand", loose, async () => {

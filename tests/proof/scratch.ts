@@ -1,7 +1,6 @@
 // A placement of a test's own, rolled out by a login that may as little as a customer's: it owns the database and may make
 // roles. Faults are planted as superuser.
-import type { Sql } from "../../src/db/direct.ts";
-import { openDirect } from "../../src/db/direct.ts";
+import { openDirect, type Sql, withDirect } from "../../src/db/direct.ts";
 import { newId } from "../../src/db/ids.ts";
 import { byoRoles, OWN_ROLES, type PlacementRoles } from "../../src/db/names.ts";
 import { closeDatabase, deployPlacement, ensurePlacementRoles, type RolloutReport } from "../../src/db/rollout.ts";
@@ -23,14 +22,16 @@ export interface Scratch {
   migrator: Sql;
   migratorName: string;
   deploy(): Promise<RolloutReport>;
+  /** The same over a connection of its own, as another process would. */
+  deployElsewhere(): Promise<RolloutReport>;
   /** Runs 90_proof.sql alone on a connection. */
   prove(sql: Sql): Promise<Findings>;
   drop(): Promise<void>;
 }
 
-/** Makes the database and its roles and rolls the schema out. */
-export async function makeScratch(prefix: string, onServer?: TestServer): Promise<Scratch> {
-  const server = onServer ?? await testServer();
+/** Makes the database and its roles and rolls the schema out, unless `deployed` is false. */
+export async function makeScratch(prefix: string, options: { deployed?: boolean } = {}): Promise<Scratch> {
+  const server = await testServer();
   const made = await freshDatabase(prefix, { server });
   const { database } = made;
   const migratorName = `${database}_migrator`;
@@ -41,10 +42,10 @@ export async function makeScratch(prefix: string, onServer?: TestServer): Promis
   const migrator = await openDirect(at(migratorName, "scratch"));
   const roles = byoRoles(newId());
   const signer = { keyId: 1, key: crypto.getRandomValues(new Uint8Array(32)) };
-  const deploy = () => deployPlacement(migrator, roles, keyBlocks(signer));
+  const deployBy = (sql: Sql) => deployPlacement(sql, roles, keyBlocks(signer));
   await ensurePlacementRoles(migrator, roles, { password: "scratch", salt: new Uint8Array(16) });
   await closeDatabase(migrator, [roles.tenantLogin]);
-  await deploy();
+  if (options.deployed ?? true) await deployBy(migrator);
   return {
     roles,
     signer,
@@ -52,7 +53,8 @@ export async function makeScratch(prefix: string, onServer?: TestServer): Promis
     admin,
     migrator,
     migratorName,
-    deploy,
+    deploy: () => deployBy(migrator),
+    deployElsewhere: () => withDirect(at(migratorName, "scratch"), deployBy),
     prove: (sql) => prove(sql, roles),
     async drop() {
       await migrator.end();

@@ -31,12 +31,18 @@ export interface Asking {
   headers?: Record<string, string>;
 }
 
-/** A booted platform. */
-export interface TestApp extends Serving {
+/** A process that serves, and how to talk to it. */
+export interface TestProcess extends Serving {
   /** Every line of the log so far. */
   lines: string[];
-  mailFolder: string;
   ask(method: string, path: string, asking?: Asking): Promise<Answer>;
+}
+
+/** A booted platform. */
+export interface TestApp extends TestProcess {
+  mailFolder: string;
+  /** Serves the same platform a second time, without a worker, with caches and connections of its own; `stop()` it. */
+  secondProcess(options?: { listen?: boolean }): Promise<TestProcess>;
   /** A token of the first operator. */
   operator(): Promise<string>;
   /** Applies, approves, waits, sets the admin's password. Gives the tenant's id, slug and an admin's token. */
@@ -76,40 +82,43 @@ export async function bootApp(options: { env?: Record<string, string>; worker?: 
     sharedDatabase: `${name}_shared`,
     admin: { user: server.user, password: server.password },
   }, Uint8Array.from(atob(MASTER_KEY), (c) => c.charCodeAt(0)));
-  const lines: string[] = [];
-  const log = createLog({ level: "debug", write: (line) => void lines.push(line) });
-  const worker = options.worker ?? true;
-  const serving = await serve({
-    config,
-    servers,
-    mailFolder,
-    operator: OPERATOR,
-    worker,
-    sample: true,
-    deploy: true,
-    log,
-  });
-  return testApp(serving, name, mailFolder, lines);
+  const common = { config, servers, mailFolder, operator: OPERATOR, sample: true };
+  const start = async (more: { worker: boolean; deploy: boolean; listen?: boolean }): Promise<TestProcess> => {
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", write: (line) => void lines.push(line) });
+    const serving = await serve({ ...common, ...more, log });
+    return { ...serving, lines, ask: asking(serving.url) };
+  };
+  const first = await start({ worker: options.worker ?? true, deploy: true });
+  return testApp(first, name, mailFolder, (more) => start({ worker: false, deploy: false, ...more }));
 }
 
-function testApp(serving: Serving, name: string, mailFolder: string, lines: string[]): TestApp {
-  let operatorToken: Promise<string> | undefined;
-  const ask: TestApp["ask"] = async (method, path, asking = {}) => {
+function asking(url: string): TestProcess["ask"] {
+  return async (method, path, asking = {}) => {
     const headers = new Headers(asking.headers);
     if (asking.token) headers.set("authorization", `Bearer ${asking.token}`);
     if (asking.tenant) headers.set("x-tenant", asking.tenant);
     if (asking.body !== undefined) headers.set("content-type", "application/json");
     const body = asking.raw ?? (asking.body === undefined ? undefined : JSON.stringify(asking.body));
-    const response = await fetch(serving.url + path, { method, headers, body, redirect: "manual" });
+    const response = await fetch(url + path, { method, headers, body, redirect: "manual" });
     const text = await response.text();
     const json = /json/.test(response.headers.get("content-type") ?? "");
     return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
   };
+}
+
+function testApp(
+  process: TestProcess,
+  name: string,
+  mailFolder: string,
+  secondProcess: TestApp["secondProcess"],
+): TestApp {
+  let operatorToken: Promise<string> | undefined;
+  const { ask, lines } = process;
   const app: TestApp = {
-    ...serving,
-    lines,
+    ...process,
     mailFolder,
-    ask,
+    secondProcess,
     operator() {
       return operatorToken ??= ask("POST", "/v1/operators/login", { body: OPERATOR }).then((answer) => {
         assert.equal(answer.status, 200, JSON.stringify(answer.body));
@@ -138,7 +147,7 @@ function testApp(serving: Serving, name: string, mailFolder: string, lines: stri
         return ["succeeded", "failed"].includes(body.status) && body;
       }),
     async stop() {
-      await serving.stop();
+      await process.stop();
       const sql = await adminSql("postgres");
       for (
         const { datname } of await sql`select datname from pg_database where datname in (${name}, ${`${name}_shared`})`

@@ -52,6 +52,30 @@ export async function openPlacement(
 
 /** Runs `work` on a connection of its own and closes it; a minute is the most that it may take. */
 export async function withinLimits<T>(target: Target, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const late = () => new AppError("database_unavailable", "The database does not answer in time");
   return await withDirect(target, (sql) => within(WORK_MS, work(sql), late), ROLLOUT_LIMITS);
+}
+
+/**
+ * Runs `work` in a transaction of a placement's database as its keeper, who alone sees keys and gates.
+ * @throws AppError as {@link openPlacement}.
+ */
+export async function asKeeper<T>(
+  services: Services,
+  placement: Placement,
+  work: (tx: Sql) => Promise<T>,
+): Promise<T> {
+  const sql = await openPlacement(services, placement);
+  const transaction = sql.begin(async (tx) => {
+    await tx`set local role ${tx(placement.keeper_role)}`;
+    return await work(tx as unknown as Sql);
+  }) as Promise<T>;
+  try {
+    return await within(WORK_MS, transaction, late);
+  } finally {
+    await sql.end({ timeout: 1 }).catch(() => {}); // a connection that cannot be closed is gone already
+  }
+}
+
+function late(): AppError {
+  return new AppError("database_unavailable", "The database does not answer in time");
 }
