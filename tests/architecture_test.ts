@@ -53,6 +53,8 @@ holds("importDirection() lets imports go inward only", importDirection, {
   "a module knows the app": one("src/tenant/new/routes.ts", 'export * from "../../app.ts";'),
   "a module is loaded later": one("src/http/new.ts", 'const x = await import("../platform/tenants/model.ts");'),
   "a worker is started": one("src/db/new.ts", 'new Worker(new URL("../queue/queue.ts", import.meta.url));'),
+  "what runs knows the kit for tests": imports("src/tenant/new.ts", "../testing/mod.ts"),
+  "an entry knows the kit for tests": imports("src/main.ts", "./testing/mod.ts"),
   "a new folder belongs nowhere": one("src/extra/new.ts", "export {};"),
 });
 
@@ -76,6 +78,7 @@ holds("packages() keeps each driver in its part", (files) => packages(files, lis
   "the queue's library in a module": imports("src/platform/new.ts", "pg-boss"),
   "tokens outside identity": imports("src/http/new.ts", "jose"),
   "a package from elsewhere": imports("src/http/new.ts", "npm:left-pad@1"),
+  "the kit for tests, by its name": imports("src/tenant/new.ts", "bulkhead/testing"),
   "a file from the network": imports("src/http/new.ts", "https://deno.land/x/a.ts"),
 });
 

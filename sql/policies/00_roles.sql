@@ -42,5 +42,7 @@ $roles$;
 alter role :"tenant_login" set statement_timeout = '60s';
 alter role :"tenant_login" set idle_in_transaction_session_timeout = '60s';
 alter role :"tenant_login" set lock_timeout = '10s';
+alter role :"tenant_login" set client_connection_check_interval = '10s';
 alter role :"platform_login" set statement_timeout = '60s';
 alter role :"platform_login" set idle_in_transaction_session_timeout = '60s';
+alter role :"platform_login" set client_connection_check_interval = '10s';

@@ -63,9 +63,7 @@ export async function rotate(options: RotateOptions): Promise<void> {
 function tell(outcome: Outcome): string {
   if ("error" in outcome) return outcome.error;
   const { from, to, retire_after } = outcome;
-  return `key ${from} → ${to}; ${
-    retire_after ? `${from} is retired in ${retire_after / 60} minutes` : `${from} is retired`
-  }`;
+  return `key ${from} → ${to}; older ones are retired ${retire_after ? `in ${retire_after / 60} minutes` : "now"}`;
 }
 
 function told(error: unknown): { error: string } {

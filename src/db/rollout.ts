@@ -87,7 +87,8 @@ export async function ensurePlacementRoles(
     await setPassword(tx as unknown as Sql, roles.tenantLogin, secret);
     await tx.unsafe(`alter role ${quoteIdentifier(roles.tenantLogin)} set statement_timeout = '60s';
       alter role ${quoteIdentifier(roles.tenantLogin)} set idle_in_transaction_session_timeout = '60s';
-      alter role ${quoteIdentifier(roles.tenantLogin)} set lock_timeout = '10s'`);
+      alter role ${quoteIdentifier(roles.tenantLogin)} set lock_timeout = '10s';
+      alter role ${quoteIdentifier(roles.tenantLogin)} set client_connection_check_interval = '10s'`);
   });
 }
 

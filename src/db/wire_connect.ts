@@ -50,7 +50,7 @@ const SSL_REQUEST = Buffer.concat([int32(8), int32(80_877_103)]);
 const CANCEL_REQUEST = 80_877_102;
 const MAX_LOGIN_BYTES = 256 * 1024;
 const CANCEL_MS = 2_000;
-/** Longer than pgbouncer tries to reach the server: 1.18 crashes when a cancel request hangs up before it is passed on. */
+/** Longer than pgbouncer tries to reach the server: 1.18 crashes when a cancel request hangs up before (its issue 801). */
 const POOLED_CANCEL_MS = 16_000;
 
 /** Why a connection was refused; becomes the `cause` of the AppError. `code` is an SQLSTATE, an errno or one of ours. */

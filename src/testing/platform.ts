@@ -5,12 +5,13 @@ import { readConfig } from "../config.ts";
 import { openDirect, type Sql } from "../db/direct.ts";
 import { newId } from "../db/ids.ts";
 import { refuseTarget } from "../http/target.ts";
-import type { Mail } from "../integrations/mail/mail.ts";
+import type { Message } from "../integrations/mail/mail.ts";
 import { deployOwnServer } from "../platform/fleet/deploy.ts";
 import { routed } from "../platform/placements/model.ts";
 import { findSharedPlacement } from "../platform/placements/queries.ts";
-import { putProvider } from "../platform/reference/queries.ts";
+import { putProvider, readReference } from "../platform/reference/queries.ts";
 import { SAMPLE_PROVIDER } from "../platform/reference/sample.ts";
+import { syncReference } from "../platform/reference/sync.ts";
 import { createServices, platformHosts, type Running } from "../services.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { Placement } from "../tenancy/directory.ts";
@@ -26,15 +27,16 @@ export interface TestPlatform {
   /** Every line of the log so far, as JSON. */
   lines: string[];
   /** Mail that was sent. */
-  mails: Parameters<Mail["send"]>[0][];
+  mails: Message[];
   /** The shared placement. */
   shared: Placement;
   /** Calls the app in this process; `path` begins with a slash. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A connection as superuser, past row-level security, to look behind the curtain. One a database, closed at the end. */
   admin(database: string): Promise<Sql>;
-  /** Databases to drop at the end. */
+  /** Databases to drop at the end, and then logins. */
   databases: Set<string>;
+  roles: Set<string>;
   /** Ends everything and drops the databases; called by itself after the file's last test. */
   stop(): Promise<void>;
 }
@@ -78,14 +80,15 @@ async function startPlatform(): Promise<TestPlatform> {
     await deployOwnServer(servers, QUEUES);
     return await wire(server, servers, databases);
   } catch (error) {
-    await dropAll(server, databases);
+    await dropAll(server, databases, new Set());
     throw error;
   }
 }
 
 async function wire(server: TestServer, servers: Servers, databases: Set<string>): Promise<TestPlatform> {
   const lines: string[] = [];
-  const mails: TestPlatform["mails"] = [];
+  const mails: Message[] = [];
+  const roles = new Set<string>();
   const config = readConfig({ LOG_LEVEL: "debug" });
   const running = await createServices({
     config,
@@ -93,42 +96,47 @@ async function wire(server: TestServer, servers: Servers, databases: Set<string>
     publicUrl: ORIGIN,
     worker: true,
     listen: true,
-    localMail: { send: async (mail) => void mails.push(mail) },
+    localMail: { send: (mail) => Promise.resolve(void mails.push(mail)) },
     log: createLog({ level: "debug", write: (line) => void lines.push(line) }),
   });
   const { services } = running;
-  const shared = await prepare(services);
+  const admins = new Map<string, Promise<Sql>>();
+  const admin = (database: string) => {
+    const known = admins.get(database) ?? openDirect(servers.admin(database));
+    admins.set(database, known);
+    return known;
+  };
+  const shared = await prepare(services, admin);
   const app = createApp(services, platformHosts(config, ORIGIN));
   const stopWorker = await startWorker(services);
-  const admins = new Map<string, Promise<Sql>>();
   return {
     services,
     lines,
     mails,
     shared,
     databases,
+    roles,
+    admin,
     async fetch(path, init) {
       const request = new Request(ORIGIN + path, init);
       return refuseTarget(request) ?? await app.fetch(request);
     },
-    admin(database) {
-      const known = admins.get(database) ?? openDirect(servers.admin(database));
-      admins.set(database, known);
-      return known;
-    },
     async stop() {
       stopWorker();
       await stop(running, admins);
-      await dropAll(server, databases);
+      await dropAll(server, databases, roles);
     },
   };
 }
 
-/** Puts the sample tariff in, and finds the shared placement. */
-async function prepare(services: Services): Promise<Placement> {
+/** Publishes the sample tariff, and finds the shared placement. */
+async function prepare(services: Services, admin: TestPlatform["admin"]): Promise<Placement> {
   const context = { actor: "system", operation: "testing.prepare", requestId: "", readOnly: false };
-  await services.doors.asPlatform(context, (tx) => putProvider(tx, SAMPLE_PROVIDER));
-  const placement = await services.doors.asPlatform(context, (tx) => findSharedPlacement(tx));
+  const { doors } = services;
+  await doors.asPlatform(context, (tx) => putProvider(tx, SAMPLE_PROVIDER));
+  const placement = await doors.asPlatform(context, (tx) => findSharedPlacement(tx));
+  const data = await doors.asPlatform(context, (tx) => readReference(tx));
+  await syncReference(await admin(placement!.database_name), placement!.owner_role, data);
   return routed(placement!);
 }
 
@@ -137,10 +145,11 @@ async function stop(running: Running, admins: Map<string, Promise<Sql>>): Promis
   await running.stop();
 }
 
-async function dropAll(server: TestServer, databases: Set<string>): Promise<void> {
+async function dropAll(server: TestServer, databases: Set<string>, roles: Set<string>): Promise<void> {
   const { host, port, user, password } = server;
   const sql = await openDirect({ host, port, user, password, database: "postgres" });
   for (const database of databases) await sql.unsafe(`drop database if exists "${database}" with (force)`);
+  for (const role of roles) await sql.unsafe(`drop role if exists "${role}"`);
   await sql.end();
   await server.stop();
 }

@@ -67,6 +67,7 @@ export class Client {
     for (let cursor = "", pages = 1;; pages++) {
       const page = await this.expect(200, "GET", query + cursor, { token });
       assert.ok(page.items.length <= limit);
+      assert.ok(page.next === null || !cursor.endsWith(encodeURIComponent(page.next)), `${path} does not get on`);
       rows.push(...page.items);
       if (page.next === null) return { rows, pages };
       cursor = `&cursor=${encodeURIComponent(page.next)}`;

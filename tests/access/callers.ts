@@ -5,9 +5,9 @@ import { sendRaw } from "../http/raw.ts";
 import { type Answer, bootApp, type TestApp, type TestTenant } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
 import { adminSql } from "../support/postgres.ts";
-import { readTables, type Table } from "./catalogue.ts";
-import { type Operation, readOperations } from "./operations.ts";
-import { Rows } from "./rows.ts";
+import { readTables, type Table } from "../../src/prove/catalogue.ts";
+import { type Operation, readOperations } from "../../src/prove/operations.ts";
+import { Rows } from "../../src/prove/rows.ts";
 import { fill, inventory } from "./stage.ts";
 
 /** The platform with its two tenants; the victim has a row in each of its tables. */

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { attempt, type DatabaseFault, proven, under } from "../support/placement.ts";
 import type { Sql } from "../../src/db/direct.ts";
 import { quoteLiteral } from "../../src/db/sql_files.ts";
-import type { Column, Table } from "./catalogue.ts";
-import { columnsOfLogin, insertion, type Row } from "./rows.ts";
+import type { Column, Table } from "../../src/prove/catalogue.ts";
+import { columnsOfLogin, insertion, type Row } from "../../src/prove/rows.ts";
 import { type Scene, setStage, type Stage } from "./stage.ts";
 
 let stage: Stage;

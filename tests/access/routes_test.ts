@@ -6,7 +6,7 @@ import { createApp } from "../../src/app.ts";
 import { platformHosts } from "../../src/services.ts";
 import type { Answer } from "../support/app.ts";
 import { allRoles, bearer, Callers, refused } from "./callers.ts";
-import type { Operation } from "./operations.ts";
+import type { Operation } from "../../src/prove/operations.ts";
 import { wrongTokens } from "./tokens.ts";
 
 /** What anyone may call. A route that becomes open by accident is not in this list. */

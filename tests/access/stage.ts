@@ -3,8 +3,8 @@
 import type { Sql } from "../../src/db/direct.ts";
 import { bootApp, type TestApp } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
-import { readTables, type Table } from "./catalogue.ts";
-import { type Row, Rows } from "./rows.ts";
+import { readTables, type Table } from "../../src/prove/catalogue.ts";
+import { type Row, Rows } from "../../src/prove/rows.ts";
 
 /** One tenant's placement, filled. */
 export interface Scene {

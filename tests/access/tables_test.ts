@@ -3,7 +3,7 @@
 // rows. A table that is added later is tested by existing.
 import assert from "node:assert/strict";
 import { attempt, enter, NOBODY, type Place, proven, under } from "../support/placement.ts";
-import type { Table } from "./catalogue.ts";
+import type { Table } from "../../src/prove/catalogue.ts";
 import { inventory, type Scene, setStage, type Stage } from "./stage.ts";
 import { onRow, tryAll, tryOwn, validInsert, VERBS, wrongClaims } from "./visits.ts";
 

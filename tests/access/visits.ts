@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
 import { signContext } from "../../src/tenancy/context.ts";
 import { attempt, type Claim, NOBODY, type Place, proven, under } from "../support/placement.ts";
-import type { Table } from "./catalogue.ts";
-import { columnsOfLogin, insertion, type Row } from "./rows.ts";
+import type { Table } from "../../src/prove/catalogue.ts";
+import { columnsOfLogin, insertion, type Row } from "../../src/prove/rows.ts";
 import { sameRow, type Scene } from "./stage.ts";
 
 /** What is tried on every table. */

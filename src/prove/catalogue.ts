@@ -1,6 +1,6 @@
 // The tables of a placement as its catalogue describes them: what the generated tests go through. Nothing is listed by
 // hand, so that a table added later is tested by being there.
-import type { Sql } from "../../src/db/direct.ts";
+import type { Sql } from "../db/direct.ts";
 
 /** One column. */
 export interface Column {
