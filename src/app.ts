@@ -1,10 +1,9 @@
 // The table of contents of the HTTP side: which routes there are and who may call them. No logic lives here.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { serveSetupPage } from "./dashboard/setup_page.ts";
-import { AppError } from "./errors.ts";
 import { requestId } from "./http/call.ts";
 import { serveDocs } from "./http/docs.ts";
-import { mount } from "./http/mount.ts";
+import { mount, noRoute } from "./http/mount.ts";
 import { problem } from "./http/problem.ts";
 import * as applications from "./platform/applications/routes.ts";
 import * as events from "./platform/events/routes.ts";
@@ -58,7 +57,7 @@ export function createApp(services: Services, hosts: Hosts): OpenAPIHono {
 
   serveSetupPage(app);
   serveDocs(app, services.publicUrl, VERSION);
-  app.notFound((c) => problem(new AppError("not_found", "There is no such route"), requestId(c.req.raw)));
+  app.notFound((c) => noRoute(app, c));
   app.onError((error, c) => {
     services.log.error("A request failed outside its route", { reason: String(error) });
     return problem(error, requestId(c.req.raw));

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { AppError } from "./errors.ts";
 
-const flag = z.enum(["true", "false"]).transform((value) => value === "true");
 const list = z.string().transform((value) => value.split(",").map((part) => part.trim()).filter(Boolean));
 
 const schema = z.object({
@@ -41,8 +40,6 @@ const schema = z.object({
   /** Shared secret of the queue's tick, for hosts that call it over HTTP. */
   TICK_SECRET: z.string().min(24).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
-  /** Whether `X-Forwarded-Host` is trusted: only behind a proxy that sets it. */
-  TRUST_PROXY: flag.default(false),
 });
 
 /** The configuration of one process. */

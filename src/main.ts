@@ -64,7 +64,14 @@ program.command("bench").description("measure, with goals")
 try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(reasonOf(error));
   if (config(true).LOG_LEVEL === "debug") console.error(error);
   Deno.exit(1);
+}
+
+/** What went wrong, and of a proof that stopped a rollout (BH900, see sql/policies/90_proof.sql) each hole that it found. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, detail } = error as Error & { code?: string; detail?: string };
+  return code === "BH900" && detail ? `${error.message}:\n${detail}` : error.message;
 }

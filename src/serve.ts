@@ -1,6 +1,9 @@
 // Runs the whole platform in this process: HTTP, worker, mailbox. `dev`, `demo`, `serve` and the tests start it here.
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
+import { AppError } from "./errors.ts";
+import { requestId } from "./http/call.ts";
+import { problem } from "./http/problem.ts";
 import { ownHostsOnly, refuseTarget } from "./http/target.ts";
 import { noMail } from "./integrations/mail/mail.ts";
 import { createMailbox } from "./integrations/mail/mailbox.ts";
@@ -48,7 +51,8 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, servers } = options;
   const deployed = options.deploy ? await deployOwnServer(servers, QUEUES) : null;
-  let handle: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
+  let handle: (request: Request) => Response | Promise<Response> = (request) =>
+    problem(new AppError("overloaded", "The server is starting", { retryAfter: 1 }), requestId(request));
   const listening = listen(config, (request) => handle(request));
   const { port } = listening.addr;
   const publicUrl = config.PUBLIC_URL ?? `http://${config.HOST === "0.0.0.0" ? "localhost" : config.HOST}:${port}`;

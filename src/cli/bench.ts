@@ -1,6 +1,7 @@
 // `bench`: measures and prints name, value, goal and whether it was reached. Each suite is a file in src/bench.
 import type { Config } from "../config.ts";
 import { benchMain } from "../bench/main.ts";
+import { benchWall } from "../bench/wall/suite.ts";
 import { endProgram } from "../embedded/shutdown.ts";
 
 /** One measured number. */
@@ -8,14 +9,15 @@ export interface Measurement {
   name: string;
   value: number;
   unit: string;
-  /** What is to be reached; `at most` or `at least`. */
-  goal: number;
-  direction: "at most" | "at least";
+  /** What is to be reached; null for a number that is only there to compare by. */
+  goal: number | null;
+  direction: "at most" | "at least" | "for comparison";
+  /** False also for a number that could not be measured: it is null in JSON then, and the note says why. */
   reached: boolean;
   note?: string;
 }
 
-const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = { main: benchMain };
+const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = { main: benchMain, wall: benchWall };
 
 /** Runs a suite. The exit code is 1 when a goal was not reached. */
 export async function bench(options: { config: Config; suite: string; json: boolean }): Promise<void> {
@@ -28,8 +30,10 @@ export async function bench(options: { config: Config; suite: string; json: bool
 }
 
 function line({ name, value, unit, goal, direction, reached, note }: Measurement): string {
-  const shown = `${value.toLocaleString("en", { maximumFractionDigits: 2 })} ${unit}`;
-  return `${reached ? "✔" : "✘"} ${name.padEnd(52)} ${shown.padStart(20)}   goal: ${direction} ${goal} ${unit}${
-    note ? `   (${note})` : ""
-  }`;
+  const shown = Number.isNaN(value)
+    ? "not measured"
+    : `${value.toLocaleString("en", { maximumFractionDigits: 2 })} ${unit}`;
+  const mark = goal === null ? "·" : reached ? "✔" : "✘";
+  const wanted = goal === null ? "" : `   goal: ${direction} ${goal} ${unit}`;
+  return `${mark} ${name.padEnd(58)} ${shown.padStart(20)}${wanted}${note ? `   (${note})` : ""}`;
 }

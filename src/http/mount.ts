@@ -34,6 +34,18 @@ export function mount({ app, services, hosts }: Mounting, group: Group, routes: 
   }
 }
 
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** The answer where no route was found: 405 with `Allow` when the path is served for other methods, else 404. */
+export function noRoute(app: OpenAPIHono, c: Context): Response {
+  const id = requestId(c.req.raw);
+  const allowed = METHODS.filter((method) => app.router.match(method, c.req.path)[0].length > 0).join(", ");
+  if (!allowed) return problem(new AppError("not_found", "There is no such route"), id);
+  const response = problem(new AppError("method_not_allowed", `Use ${allowed} here`), id);
+  response.headers.set("allow", allowed);
+  return response;
+}
+
 async function serve(c: Context, route: Route, group: Group, services: Services, hosts: Hosts): Promise<Response> {
   const id = requestId(c.req.raw);
   const started = performance.now();

@@ -115,7 +115,7 @@ function advance(names: string[], choice: Map<string, number>, table: Table, giv
 }
 
 /** Values that fit a column's type, the likeliest first; `n` makes them differ from row to row. */
-function candidates(table: Table, column: Column, n: number): string[] {
+export function candidates(table: Table, column: Column, n: number): string[] {
   const { type, labels } = column;
   if (labels) return labels;
   const literals = table.checks.filter((check) => check.columns.includes(column.name)).flatMap((check) =>

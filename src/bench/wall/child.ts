@@ -20,6 +20,8 @@ export interface Program {
   module: string;
   /** By default this Deno; PostGraphile runs under Node. */
   runtime?: { command: string; args: string[] };
+  /** Arguments of the module. */
+  args?: string[];
   /** What it is told first. */
   config: unknown;
   /** Milliseconds until its first answer is there. */
@@ -27,11 +29,11 @@ export interface Program {
 }
 
 /** Starts a process and waits for its first answer. Throws when it ends, or says nothing in time; it is stopped then. */
-export async function startChild<A>({ module, runtime, config, ms = 30_000 }: Program): Promise<Child<A>> {
+export async function startChild<A>({ module, runtime, args = [], config, ms = 30_000 }: Program): Promise<Child<A>> {
   const path = new URL(module, import.meta.url).pathname;
-  const { command, args } = runtime ?? { command: Deno.execPath(), args: ["run", "-A"] };
-  const child = new Deno.Command(command, {
-    args: [...args, path],
+  const by = runtime ?? { command: Deno.execPath(), args: ["run", "-A"] };
+  const child = new Deno.Command(by.command, {
+    args: [...by.args, path, ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

@@ -75,14 +75,14 @@ interface Head {
 function readHead(bytes: Buffer): Head | null {
   const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) return null;
-  const text = bytes.latin1Slice(0, end);
+  const text = bytes.toString("latin1", 0, end);
   const length = Number(/\r\ncontent-length: *(\d+)/i.exec(text)?.[1] ?? NaN);
   const status = Number(text.slice(9, 12));
   return {
     status,
     length,
     rest: end + 4 + length - bytes.length,
-    text: status === 200 ? text : bytes.latin1Slice(),
+    text: status === 200 ? text : bytes.toString("latin1"),
   };
 }
 

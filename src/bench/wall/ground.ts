@@ -70,7 +70,7 @@ async function fillPlatform(sql: Sql): Promise<{ ids: string[]; placementId: str
 async function fillPlacement(sql: Sql, ids: string[], password: string): Promise<void> {
   await sql`set session_replication_role = replica`;
   await sql`set maintenance_work_mem = '256MB'`;
-  await sql`insert into app.gates (tenant_id, open) select unnest(${ids}::uuid[]), true`;
+  await sql`insert into app.gates (tenant_id, open) select unnest(${`{${ids}}`}::text::uuid[]), true`;
   const indexes = await sql<{ name: string; definition: string }[]>`
     select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
     from pg_index where indrelid = 'tenant.renters'::regclass and not indisprimary`;
@@ -79,7 +79,7 @@ async function fillPlacement(sql: Sql, ids: string[], password: string): Promise
       (tenant_id, first_name, last_name, email, phone, lease_starts_on, created_at, updated_at)
     select t.id, 'Rena', 'Renter ' || n, 'renter' || n || '@example.test', '+1 555 0100', date '2011-01-01' + n % 700,
       timestamptz '2011-01-01' + n * interval '1 hour', timestamptz '2012-01-01'
-    from unnest(${ids}::uuid[]) t(id), generate_series(1, ${ROWS}::int) n`;
+    from unnest(${`{${ids}}`}::text::uuid[]) t(id), generate_series(1, ${ROWS}::int) n`;
   for (const { definition } of indexes) await sql.unsafe(definition);
   await sql`create schema bench`;
   await sql`create table bench.renters (like tenant.renters including defaults including generated)`;

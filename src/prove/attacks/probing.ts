@@ -141,6 +141,10 @@ export const PROBING: Attack[] = [
     once: true,
     residual: "names of tables, roles and (opaque) databases are in the catalogue",
   }),
+  probe("creating a large object", () => "select lo_from_bytea(0, '\\x00') as made", {
+    once: true,
+    residual: "large objects, which know no tenant, can be made where the rollout's administrator is not a superuser",
+  }),
   probe("setting one's own deadline", () => "set local statement_timeout = 0; select 1 as told", {
     once: true,
     residual: "a session may lift its own statement_timeout: the door's deadline holds",

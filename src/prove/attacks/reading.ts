@@ -128,7 +128,7 @@ export const READING: Attack[] = [
   ),
   read(
     "a function that shadows",
-    (g) => `create function pg_temp.tenant_id() returns uuid language sql as 'select ${id(g.b)}'; ${everything(g)}`,
+    (g) => `create function pg_temp.tenant_id() returns uuid language sql as $f$select ${id(g.b)}$f$; ${everything(g)}`,
   ),
   read("an error of a cast", (g) => `select (x::text)::int from ${g.name} x where x.tenant_id <> ${id(g.a)}`, {
     modes: true,

@@ -51,7 +51,7 @@ const FORBIDDEN: Record<string, (g: Ground) => string> = {
   "INHERITS": (g) => `create table tenant.spy () inherits (${g.name})`,
   "CREATE FUNCTION": () => "create function tenant.spy() returns int language sql as 'select 1'",
   "replacing app.tenant_id()": (g) =>
-    `create or replace function app.tenant_id() returns uuid language sql stable as 'select ${id(g.b)}'`,
+    `create or replace function app.tenant_id() returns uuid language sql stable as $f$select ${id(g.b)}$f$`,
   "ALTER FUNCTION": () => "alter function app.tenant_id() immutable",
   "opening a gate": () => "update app.gates set open = true",
   "installing a key": () =>
@@ -63,11 +63,10 @@ const FORBIDDEN: Record<string, (g: Ground) => string> = {
     "do $$ begin execute format('alter database %I set row_security = off', current_database()); end $$",
   "CREATE EXTENSION": () => "create extension dblink",
   "CREATE PUBLICATION": (g) => `create publication spy for table ${g.name}`,
-  "creating a large object": () => "select lo_from_bytea(0, '\\x00')",
 };
 
 /** Need no table. */
-const ONCE = /FUNCTION|gate|key|ROLE|role|DATABASE|EXTENSION|large object|app\.tenant_id/;
+const ONCE = /FUNCTION|gate|key|ROLE|role|DATABASE|EXTENSION|app\.tenant_id/;
 
 export const WRITING: Attack[] = [
   write("UPDATE of everything", (g) => update(g, isB(g)), { modes: true }),

@@ -4,7 +4,7 @@ import { page } from "../../http/paging.ts";
 import { all, changes, equals, one, startsWith } from "../statements.ts";
 import type { NewProperty, Property, PropertyChange, PropertyQuery } from "./model.ts";
 
-const columns = sql`id, building_id, label, label_key, area_m2, created_at, updated_at`;
+const columns = sql`id, building_id, label, label_key, trim_scale(area_m2) as area_m2, created_at, updated_at`;
 
 const writable = { building_id: sql`building_id`, label: sql`label`, area_m2: sql`area_m2` };
 

@@ -1,0 +1,61 @@
+// What policy and proof add to a query in the database: the same query on the same table in one session, as the tenant
+// login with a proven context, and as the superuser with a plain condition. By EXPLAIN (ANALYZE, TIMING OFF), turn about.
+import { type Sql, withDirect } from "../../db/direct.ts";
+import { OWN_ROLES } from "../../db/names.ts";
+import { signContext } from "../../tenancy/context.ts";
+import type { Ground } from "./ground.ts";
+import { median } from "./numbers.ts";
+
+const TRANSACTIONS = 40;
+const PAIRS = 50;
+
+const SELECT =
+  "explain (analyze, timing off, summary on, format json) select id, first_name, last_name, email, phone, " +
+  "created_at from tenant.renters";
+const ORDER = "order by last_name_key, id limit 21";
+
+/** Microseconds that the policy adds, medians. */
+export interface PolicyCost {
+  execution: number;
+  planning: number;
+  /** Of the plain query, to compare with. */
+  plainExecution: number;
+}
+
+interface Times {
+  execution: number[];
+  planning: number[];
+}
+
+/** Measures it. */
+export async function measurePolicyCost(ground: Ground): Promise<PolicyCost> {
+  const { servers, placementId, tenants } = ground;
+  const signer = servers.signer(placementId, 1);
+  const [guarded, plain]: Times[] = [{ execution: [], planning: [] }, { execution: [], planning: [] }];
+  await withDirect(servers.admin(servers.settings.sharedDatabase), async (sql) => {
+    const [{ pid }] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    for (let round = 0; round < TRANSACTIONS; round++) {
+      const tenant = tenants[round % tenants.length];
+      await sql.begin(async (transaction) => {
+        const tx = transaction as unknown as Sql;
+        const proof = signContext(signer, tenant, null, pid);
+        await tx`select set_config('app.tenant_id', ${tenant}, true), set_config('app.proof', ${proof}, true)`;
+        for (let pair = 0; pair < PAIRS; pair++) {
+          await tx.unsafe(`set local role ${OWN_ROLES.tenantLogin}`);
+          await explain(tx, `${SELECT} ${ORDER}`, guarded);
+          await tx.unsafe("set local role none");
+          await explain(tx, `${SELECT} where tenant_id = '${tenant}' ${ORDER}`, plain);
+        }
+      });
+    }
+  });
+  const added = (what: keyof Times) => (median(guarded[what]) - median(plain[what])) * 1000;
+  return { execution: added("execution"), planning: added("planning"), plainExecution: median(plain.execution) * 1000 };
+}
+
+async function explain(tx: Sql, query: string, times: Times): Promise<void> {
+  const [row] = await tx.unsafe(query);
+  const [plan] = row["QUERY PLAN"] as { "Execution Time": number; "Planning Time": number }[];
+  times.execution.push(plan["Execution Time"]);
+  times.planning.push(plan["Planning Time"]);
+}

@@ -1,0 +1,79 @@
+// Throughput without delay and answer times with it, all contenders turn about in one run.
+import type { Measurement } from "../../cli/bench.ts";
+import { ask, type Round } from "./client.ts";
+import type { Contenders, Name } from "./contenders.ts";
+import { atLeast, atMost, median, medianRatio, shown } from "./numbers.ts";
+
+const THROUGHPUT = { rounds: 8, lanes: 16, ms: 1_500 };
+const TIMES = { rounds: 4, lanes: 8, ms: 1_200 };
+
+const NAMES: Record<Name, string> = {
+  ours: "Bulkhead",
+  plain: "(a) plain condition, no transaction",
+  naive: "(b) begin, set_config, query, commit",
+  postgraphile: "(c) PostGraphile",
+};
+
+type Rounds = Partial<Record<Name, Round[]>>;
+
+/** Measures and gives every number. */
+export async function measureSpeed(contenders: Contenders): Promise<Measurement[]> {
+  const straight = await rounds(contenders, "straight", THROUGHPUT);
+  await contenders.delay(1);
+  const at1 = await rounds(contenders, "delayed", TIMES);
+  await contenders.delay(10);
+  const at10 = await rounds(contenders, "delayed", TIMES);
+  await contenders.delay(0);
+  const ratio = (other: Name) => straight[other] ? medianRatio(rates(straight.ours!), rates(straight[other])) : NaN;
+  const slower = (of: Rounds) => medianRatio(times(of.ours!), times(of.plain!));
+  const { missing } = contenders;
+  return [
+    atLeast("throughput against (a) at 0 ms", ratio("plain"), "×", 0.9),
+    atLeast("throughput against (b) at 0 ms", ratio("naive"), "×", 2),
+    atLeast(
+      "throughput against (c) at 0 ms",
+      ratio("postgraphile"),
+      "×",
+      5,
+      missing ? `not measured: ${missing}` : undefined,
+    ),
+    atMost("p50 against (a) at 10 ms", slower(at10), "×", 1.05),
+    shown("p50 against (a) at 1 ms", slower(at1), "×"),
+    ...absolute(straight, at1, at10),
+  ];
+}
+
+function absolute(straight: Rounds, at1: Rounds, at10: Rounds): Measurement[] {
+  return (Object.keys(straight) as Name[]).flatMap((name) => [
+    shown(`throughput at 0 ms: ${NAMES[name]}`, median(rates(straight[name]!)), "requests/s"),
+    shown(`p50 at 0 ms: ${NAMES[name]}`, median(times(straight[name]!)), "ms", `${THROUGHPUT.lanes} at once`),
+    shown(`p50 at 1 ms: ${NAMES[name]}`, median(times(at1[name]!)), "ms", `${TIMES.lanes} at once`),
+    shown(`p50 at 10 ms: ${NAMES[name]}`, median(times(at10[name]!)), "ms", `${TIMES.lanes} at once`),
+  ]);
+}
+
+/** Each round asks every contender once, beginning with another one each time. */
+async function rounds(
+  { asked }: Contenders,
+  way: "straight" | "delayed",
+  { rounds, ...load }: { rounds: number; lanes: number; ms: number },
+): Promise<Rounds> {
+  const names = Object.keys(asked) as Name[];
+  const result: Rounds = Object.fromEntries(names.map((name) => [name, []]));
+  if (way === "delayed") { for (const name of names) await ask(asked[name]!.delayed, { lanes: load.lanes, ms: 300 }); }
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(round + turn) % names.length];
+      result[name]!.push(await ask(asked[name]![way], load));
+    }
+  }
+  return result;
+}
+
+function rates(rounds: Round[]): number[] {
+  return rounds.map((round) => round.perSecond);
+}
+
+function times(rounds: Round[]): number[] {
+  return rounds.map((round) => round.p50);
+}
