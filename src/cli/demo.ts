@@ -1,10 +1,10 @@
 // `demo`: starts everything, tells the story step by step with timings, and serves until Ctrl-C.
 // `--once` ends after the story, `--json` prints one JSON document and nothing else on standard output.
 import type { Config } from "../config.ts";
-import { tellStory } from "../demo/story.ts";
+import { type StoryResult, tellStory } from "../demo/story.ts";
 import { CAST } from "../demo/cast.ts";
 import { endProgram } from "../embedded/shutdown.ts";
-import { type Local, runFile, startLocal } from "./local.ts";
+import { databaseUrl, type Local, runFile, startLocal } from "./local.ts";
 
 /** How the demo is run. */
 export interface DemoOptions {
@@ -32,7 +32,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     local = await startLocal({ config: options.config, dir: options.dir, say: out });
     tell("The platform starts", performance.now() - started, startFacts(local));
     result = await tellStory(local, tell);
-    await announce(local);
+    await announce(local, result.tenants);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
     console.error(`\n✘ ${failure}`);
@@ -46,14 +46,17 @@ export async function demo(options: DemoOptions): Promise<void> {
   if (local) out(await goodbye(local));
 }
 
-/** Adds the tenants' administrators to run.json. */
-async function announce(local: Local): Promise<void> {
-  const tenants = await Promise.all(CAST.map(async ({ slug, tier, admin }) => ({
-    slug,
-    tier,
-    email: admin.email,
-    password: await local.home.secrets.password(`demo-${slug}`),
-  })));
+/** Adds the tenants to run.json: their administrators, and the run-time login of each one's placement. */
+async function announce(local: Local, told: StoryResult["tenants"]): Promise<void> {
+  const { directory, targets } = local.services;
+  const tenants = await Promise.all(told.map(async ({ slug, tier, tenant_id: id }) => {
+    const tenant = await directory.byId(id);
+    const entering = { userId: null, operation: "demo", requestId: "", readOnly: true };
+    const { target } = await targets.context(tenant!, entering);
+    const email = CAST.find((organisation) => organisation.slug === slug)!.admin.email;
+    const password = await local.home.secrets.password(`demo-${slug}`);
+    return { slug, tier, id, email, password, database: databaseUrl(target) };
+  }));
   await local.home.writeRunFile({ ...runFile(local), tenants });
 }
 

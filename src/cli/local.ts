@@ -2,6 +2,7 @@
 // everything in the home folder; with DATABASE_URL that server. `dev`, `demo` and `bench` start it here.
 import { openDirect } from "../db/direct.ts";
 import { OWN_ROLES } from "../db/names.ts";
+import type { Target } from "../db/pool.ts";
 import { quoteIdentifier, quoteLiteral } from "../db/sql_files.ts";
 import type { Config } from "../config.ts";
 import { type Cluster, startCluster } from "../embedded/cluster.ts";
@@ -127,14 +128,19 @@ async function followCustomer({ services }: Serving, { host, port, database }: C
   );
 }
 
+/** A login on a database, as a URL for other programs. */
+export function databaseUrl(target: Pick<Target, "host" | "port" | "database" | "user" | "password">): string {
+  const [user, password] = [target.user, target.password].map(encodeURIComponent);
+  return `postgres://${user}:${password}@${target.host}:${target.port}/${target.database}`;
+}
+
 /** What other programs of this machine's user may know while it runs. */
 export function runFile(local: Local) {
   const { servers, url, operator, customer } = local;
   const { platformDatabase, sharedDatabase, maintenanceDatabase, admin } = servers.settings;
+  const { host, port } = servers.settings;
   const at = (database: string, user: string, password = servers.password(user)) =>
-    `postgres://${encodeURIComponent(user)}:${
-      encodeURIComponent(password)
-    }@${servers.settings.host}:${servers.settings.port}/${database}`;
+    databaseUrl({ host, port, database, user, password });
   return {
     url,
     pid: Deno.pid,
@@ -151,9 +157,7 @@ export function runFile(local: Local) {
       queue: at(platformDatabase, OWN_ROLES.queueLogin),
       migrator: at(platformDatabase, OWN_ROLES.migrator),
       tenant: at(sharedDatabase, OWN_ROLES.tenantLogin),
-      customer: `postgres://${customer.user}:${
-        encodeURIComponent(customer.password)
-      }@${customer.host}:${customer.port}/${customer.database}`,
+      customer: databaseUrl(customer),
     },
     operator,
     customer,

@@ -3,20 +3,8 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
 import { fill } from "../../src/db/sql_files.ts";
-import type { Fault } from "../../src/prove/mutants/fault.ts";
-import { CONTEXT, WAYS_ROUND } from "../../src/prove/mutants/faults_of_context.ts";
-import { GRANTS, LOGINS } from "../../src/prove/mutants/faults_of_rights.ts";
-import { KEYS, TABLES } from "../../src/prove/mutants/faults_of_tables.ts";
+import { FAULTS } from "../../src/prove/mutants/mutants.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
-
-const FAULTS: Record<string, Fault[]> = {
-  tables: TABLES,
-  keys: KEYS,
-  "ways round them": WAYS_ROUND,
-  "the context": CONTEXT,
-  grants: GRANTS,
-  "roles and logins": LOGINS,
-};
 
 let scratch: Scratch;
 let version: number;

@@ -51,10 +51,21 @@ async function copyProject(): Promise<void> {
   await Deno.symlink(join(ROOT, "node_modules"), join(folder, "node_modules"), { type: "dir" });
 }
 
-/** Runs a line of the guide in the copy. */
-async function run(line: string): Promise<{ code: number; output: string }> {
+/** What programs in the copy are told: the test server, and a platform of this test's own on it. */
+function settings(): Record<string, string> {
   const { host, port, user, password } = server;
   const at = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}`;
+  return {
+    NO_COLOR: "1",
+    PORT: "0",
+    DATABASE_URL: `${at}/${database}`,
+    BULKHEAD_MASTER_KEY: MASTER_KEY,
+    BULKHEAD_TEST_SERVER: `${at}/postgres`,
+  };
+}
+
+/** Runs a line of the guide in the copy. */
+async function run(line: string): Promise<{ code: number; output: string }> {
   const [program, ...args] = line.split(" ");
   assert.equal(program, "deno", `The guide runs something else than deno: "${line}"`);
   // `deno task test` would start servers of its own; here there is one already.
@@ -62,12 +73,7 @@ async function run(line: string): Promise<{ code: number; output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: direct,
     cwd: folder,
-    env: {
-      NO_COLOR: "1",
-      DATABASE_URL: `${at}/${database}`,
-      BULKHEAD_MASTER_KEY: MASTER_KEY,
-      BULKHEAD_TEST_SERVER: `${at}/postgres`,
-    },
+    env: settings(),
   }).output();
   return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
@@ -75,6 +81,26 @@ async function run(line: string): Promise<{ code: number; output: string }> {
 async function succeed(line: string): Promise<void> {
   const { code, output } = await run(line);
   assert.equal(code, 0, `"${line}" failed:\n${output}`);
+}
+
+/** Serves the copy for the length of `work`, as `deno task start` does. */
+async function served(work: (url: string) => Promise<void>): Promise<void> {
+  const args = ["run", "-A", "src/main.ts", "start"];
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: folder, env: settings(), stdout: "piped" }).spawn();
+  try {
+    let said = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream()).values({ preventCancel: true })) {
+      said += chunk;
+      if (/Bulkhead serves/.test(said)) break;
+    }
+    const url = /"url":"([^"]+)"/.exec(said)?.[1];
+    assert.ok(url, `It did not start:\n${said}`);
+    await work(url);
+  } finally {
+    child.kill("SIGTERM");
+    await child.stdout.cancel();
+    await child.status;
+  }
 }
 
 /** Does what a heading says. */
@@ -127,7 +153,18 @@ Deno.test("docs/add-a-module.md adds a module that works and that leaks nothing"
   });
   await t.step(policy.heading, () => follow(policy));
   await t.step(last.heading, () => follow(last));
-  await t.step("what was written is formatted, and clean for the linter and the architecture", async () => {
+  await t.step("the module is served and described", async () => {
+    await served(async (url) => {
+      const document = await (await fetch(`${url}/openapi.json`)).json();
+      assert.equal(document.paths["/v1/parking-spaces/{id}"].get.operationId, "parking.get");
+      for (const [path, status] of [["/v1/parking-spaces", 401], ["/v1/parking", 404]] as const) {
+        const answer = await fetch(url + path);
+        assert.equal(answer.status, status);
+        await answer.body?.cancel();
+      }
+    });
+  });
+  await t.step("what was written is formatted and clean for the linter", async () => {
     const written = steps.filter(({ heading }) => /Write `(src|tests)/.test(heading)).map(pathIn);
     await succeed(`deno fmt --check ${written.join(" ")}`);
     await succeed(`deno lint ${written.join(" ")} src/app.ts`);

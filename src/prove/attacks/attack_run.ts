@@ -141,14 +141,15 @@ function words({ rows, affected, error }: Outcome): string {
 }
 
 /** Values that only the victim's rows hold: ids and long texts. */
-async function secretsOf({ tables, rows, attacker, victim, closed }: Battlefield): Promise<string[]> {
+async function secretsOf({ admin, tables, rows, attacker, victim, closed }: Battlefield): Promise<string[]> {
   const values = async (id: string) =>
     (await Promise.all(tables.map((table) => rows.row(table, id)))).flatMap((row: Row) => Object.values(row));
-  const own = new Set(await values(attacker.id));
+  const texts = tables.map(({ name }) => `select t::text as text from ${name} t where tenant_id = '${attacker.id}'`);
+  const own = (await admin.unsafe(texts.join(" union all "))).map(({ text }) => text).join("\n");
   const foreign = [...await values(victim.id), ...await values(closed.id)];
   const tenants = [victim.id, closed.id];
   return [...new Set(foreign)].filter((value): value is string =>
-    value !== null && !own.has(value) && !tenants.includes(value) && /^([0-9a-f-]{36}|.{24,})$/.test(value) &&
+    value !== null && !own.includes(value) && !tenants.includes(value) && /^([0-9a-f-]{36}|.{24,})$/.test(value) &&
     !/^\d{4}-/.test(value)
   );
 }

@@ -129,7 +129,7 @@ export const WRITING: Attack[] = [
   write("MERGE", (g) => {
     const change = touch(g.table);
     return change && `merge into ${g.name} x using (select ${id(g.b)} as t) s on x.tenant_id = s.t
-      when matched then update set ${change.replace(" = x.", " = x.")}`;
+      when matched then update set ${change}`;
   }),
   write(
     "ON CONFLICT DO UPDATE",

@@ -184,6 +184,9 @@ export async function forgotten(play: Play): Promise<void> {
   const { known, world } = play;
   const pool = world.pools.get(world.target);
   const context = { statement: NO_CONTEXT, values: () => [] };
-  const rows = await pool.run(context, (tx) => raw(tx, `select 1 from ${known.table.name} limit 1`));
+  const rows = await pool.run(context, (tx) => raw(tx, `select 1 from ${known.table.name} limit 1`)).catch((error) => {
+    if (error.code === "42501") return []; // a claim that was left behind, and was not believed
+    throw error;
+  });
   if (rows.length > 0) play.leak("a session still knew the tenant that was there before");
 }

@@ -165,15 +165,19 @@ async function changesOf(table: Table, row: Row, run: (text: string) => ReturnTy
     ...table.foreignKeys.flatMap(({ columns }) => columns),
     ...table.checks.filter(({ columns }) => columns.length > 1).flatMap(({ columns }) => columns),
   ]);
+  const unique = table.uniques.flatMap(({ columns }) => columns);
+  const all = table.columns.map(({ name }) => `"${name}"::text`).join(", ");
   const changes: Known["changes"] = [];
   for (const column of table.columns.filter(({ name, mayUpdate }) => mayUpdate && !held.has(name))) {
     const values: string[] = [];
-    for (const value of candidates(table, column, 1_000_000 % 9 + 2).slice(0, 4)) {
+    for (const value of candidates(table, column, 3).slice(0, 4)) {
       const where = table.primaryKey.map((name) => `"${name}"::text = '${row[name]?.replaceAll("'", "''")}'`);
       const text = `update ${table.name} set "${column.name}" = '${value.replaceAll("'", "''")}'::${column.type}
-        where ${where.join(" and ")} returning "${column.name}"::text as value`;
-      const { rows, error } = await run(text);
-      if (!error && rows.length === 1) values.push(rows[0].value as string);
+        where ${where.join(" and ")} returning ${all}`;
+      const { rows: [changed], error } = await run(text);
+      // A unique key may be generated from the column: then two rows cannot have the same value.
+      const free = !error && changed && unique.every((name) => changed[name] === row[name]);
+      if (free) values.push(changed[column.name] as string);
     }
     if (values.length > 0) changes.push({ column: column.name, type: column.type, values });
   }

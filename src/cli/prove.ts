@@ -1,0 +1,88 @@
+// `prove`: shows that no tenant can reach another one, on a scratch deployment or on a deployment's own database. The exit
+// code is 1 when anything leaked, was not as expected, or a planted fault was not found.
+import type { Config } from "../config.ts";
+import { startCluster } from "../embedded/cluster.ts";
+import { endProgram, onShutdown } from "../embedded/shutdown.ts";
+import { parseMasterKey } from "../identity/keys.ts";
+import { asMutantText, proveMutants } from "../prove/mutants/mutants.ts";
+import { proveScratch } from "../prove/prove.ts";
+import { asHtml } from "../prove/report/html.ts";
+import { faultsOf, type Report } from "../prove/report/report.ts";
+import { asText } from "../prove/report/text.ts";
+import type { Grounds } from "../prove/scratch.ts";
+import { proveUrl } from "../prove/url.ts";
+import { serverSettings } from "../services.ts";
+
+/** What is asked for on the command line. */
+export interface ProveCommand {
+  config: Config;
+  quick: boolean;
+  mutants: boolean;
+  url?: string;
+  operations?: string;
+  seed?: string;
+  json: boolean;
+  html?: string;
+}
+
+/** Proves, prints, ends the program. */
+export async function prove(command: ProveCommand): Promise<void> {
+  const say = (sentence: string) => console.error(`… ${sentence}`);
+  const code = command.mutants
+    ? await provedMutants(command, say)
+    : await printed(command, command.url ? await proveUrl(command.url, { quick: command.quick, say }) : await scratchReport(command, say));
+  await endProgram(code);
+}
+
+async function scratchReport(command: ProveCommand, say: (sentence: string) => void): Promise<Report> {
+  return await proveScratch(await groundsFor(command.config, say), {
+    quick: command.quick,
+    operations: whole("--operations", command.operations),
+    seed: whole("--seed", command.seed),
+    say,
+  });
+}
+
+async function provedMutants(command: ProveCommand, say: (sentence: string) => void): Promise<number> {
+  const results = await proveMutants(await groundsFor(command.config, say), { quick: command.quick, say });
+  console.log(command.json ? JSON.stringify(results, null, 2) : asMutantText(results));
+  return results.every(({ foundBy }) => foundBy.length > 0) ? 0 : 1;
+}
+
+async function printed({ json, html }: ProveCommand, report: Report): Promise<number> {
+  if (html) await Deno.writeTextFile(html, asHtml(report));
+  const faults = faultsOf(report);
+  console.log(json ? JSON.stringify({ passed: faults.length === 0, faults, ...report }, null, 2) : asText(report));
+  return faults.length === 0 ? 0 : 1;
+}
+
+function whole(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw new Error(`Give "${option}" a whole number, not "${text}"`);
+}
+
+/** The servers of the scratch deployment: `DATABASE_URL` or an embedded one, and always an embedded one for the customer. */
+async function groundsFor(config: Config, say: (sentence: string) => void): Promise<Grounds> {
+  if (config.DATABASE_URL && !config.BULKHEAD_MASTER_KEY) {
+    throw new Error('Set "BULKHEAD_MASTER_KEY" too: the passwords of the roles on the server of "DATABASE_URL" derive from it');
+  }
+  say("database servers");
+  const dir = await Deno.makeTempDir({ prefix: "bulkhead-prove-" });
+  onShutdown("temporary folder", () => Deno.remove(dir, { recursive: true }));
+  const embedded = async (name: string, port: number) => {
+    const cluster = await startCluster({ dir, name, port, superuserPassword: crypto.randomUUID(), fast: true });
+    onShutdown(`PostgreSQL "${name}"`, () => cluster.stop());
+    return cluster.superuser;
+  };
+  const masterKey = config.BULKHEAD_MASTER_KEY
+    ? parseMasterKey(config.BULKHEAD_MASTER_KEY)
+    : crypto.getRandomValues(new Uint8Array(32));
+  if (!config.DATABASE_URL) {
+    const [own, customer] = await Promise.all([embedded("main", 54500), embedded("customer", 54550)]);
+    return { config, masterKey, own, customer };
+  }
+  const { host, port, maintenanceDatabase: database, admin } = serverSettings(config);
+  if (!admin) throw new Error('Give "DATABASE_URL" the login of an administrator');
+  return { config, masterKey, own: { host, port, database, ...admin }, customer: await embedded("customer", 54550) };
+}
