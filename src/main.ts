@@ -1,10 +1,11 @@
-// The program: `deno task dev | demo | reset | db | keys | bench`. The only file besides deploy.ts that reads the environment.
+// The program: `deno task dev | demo | reset | db | keys | prove | bench`. The only file besides deploy.ts that reads the environment.
 import { Command, Option } from "commander";
 import { bench } from "./cli/bench.ts";
 import { deploy, newMigration, status } from "./cli/db.ts";
 import { demo } from "./cli/demo.ts";
 import { dev } from "./cli/dev.ts";
 import * as contextKeys from "./cli/keys.ts";
+import { prove } from "./cli/prove.ts";
 import { reset } from "./cli/reset.ts";
 import { start } from "./cli/start.ts";
 import { readConfig } from "./config.ts";
@@ -55,6 +56,18 @@ keys.command("rotate").description("sign with a new key; the old one is accepted
   .option("--now", "retire the old key at once: what it signed fails", false)
   .option("--json", "print the results as JSON", false)
   .action((options) => contextKeys.rotate({ config: config(true), dir: dir(), ...options }));
+
+program.command("prove").description(
+  "prove that no tenant can reach another one: rights, attacks, a random run, routes, jobs",
+)
+  .option("--url <postgres url>", "prove this database instead of a scratch deployment")
+  .option("--quick", "look at less: seconds instead of minutes", false)
+  .option("--operations <number>", "random operations (100000, with --quick 2000)")
+  .option("--seed <number>", "repeat a random run")
+  .option("--mutants", "plant every known fault and show what finds it", false)
+  .option("--json", "print the report as JSON", false)
+  .option("--html <file>", "write the report as one page")
+  .action((options) => prove({ config: config(true), ...options }));
 
 program.command("bench").description("measure, with goals")
   .argument("[suite]", "which measurements", "main")

@@ -28,9 +28,10 @@ export interface ProveCommand {
 /** Proves, prints, ends the program. */
 export async function prove(command: ProveCommand): Promise<void> {
   const say = (sentence: string) => console.error(`… ${sentence}`);
-  const code = command.mutants
-    ? await provedMutants(command, say)
-    : await printed(command, command.url ? await proveUrl(command.url, { quick: command.quick, say }) : await scratchReport(command, say));
+  const code = command.mutants ? await provedMutants(command, say) : await printed(
+    command,
+    command.url ? await proveUrl(command.url, { quick: command.quick, say }) : await scratchReport(command, say),
+  );
   await endProgram(code);
 }
 
@@ -65,7 +66,9 @@ function whole(option: string, text: string | undefined): number | undefined {
 /** The servers of the scratch deployment: `DATABASE_URL` or an embedded one, and always an embedded one for the customer. */
 async function groundsFor(config: Config, say: (sentence: string) => void): Promise<Grounds> {
   if (config.DATABASE_URL && !config.BULKHEAD_MASTER_KEY) {
-    throw new Error('Set "BULKHEAD_MASTER_KEY" too: the passwords of the roles on the server of "DATABASE_URL" derive from it');
+    throw new Error(
+      'Set "BULKHEAD_MASTER_KEY" too: the passwords of the roles on the server of "DATABASE_URL" derive from it',
+    );
   }
   say("database servers");
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-prove-" });

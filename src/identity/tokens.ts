@@ -6,6 +6,7 @@ import { decodeProtectedHeader, errors, type JWK, jwtVerify, SignJWT } from "jos
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { type Plane, type SigningKeys, signingKeys } from "./keys.ts";
+import { VerifiedTokens } from "./verified_tokens.ts";
 
 /** How long an access token lives, in seconds. */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
@@ -78,6 +79,7 @@ export function createTokens(master: Uint8Array, options: { issuer: string; vers
   if (options.versions.length === 0) throw new Error("Give at least one version of the signing keys");
   let loaded: Promise<KeySet> | undefined;
   const keys = () => loaded ??= loadKeys(master, options.versions);
+  const verified = new VerifiedTokens();
 
   async function issue(plane: Plane, payload: Record<string, string>): Promise<string> {
     const key = (await keys()).current[plane];
@@ -94,7 +96,7 @@ export function createTokens(master: Uint8Array, options: { issuer: string; vers
     issueMember: ({ memberId, tenantId, role, sessionId }) =>
       issue("tenant", { sub: memberId, tid: tenantId, sid: sessionId, role }),
     issueOperator: ({ operatorId, email, role }) => issue("platform", { sub: operatorId, email, role }),
-    verify: async (token) => await verifyToken(token, await keys(), options.issuer),
+    verify: (token) => verified.get(token, async () => await verifyToken(token, await keys(), options.issuer)),
     jwks: async () => ({ keys: [...(await keys()).byKid.values()].map((key) => key.publicJwk) }),
   };
 }

@@ -8,6 +8,7 @@ import { checkFiles } from "./channels/files.ts";
 import { checkHttp } from "./channels/http.ts";
 import { checkJobs } from "./channels/jobs.ts";
 import { checkLogs } from "./channels/logs.ts";
+import { checkSessions } from "./channels/sessions.ts";
 import { play } from "./property/play.ts";
 import { makeWorld } from "./property/world.ts";
 import type { Report } from "./report/report.ts";
@@ -104,7 +105,7 @@ async function playAll(scratch: Scratch, { quick, seed, operations, say }: Prove
 /** What is beside SQL; jobs come last, since they leave rows behind. */
 async function checkChannels(scratch: Scratch, quick: boolean): Promise<ChannelResult[]> {
   const results: ChannelResult[] = [];
-  for (const check of [checkHttp, checkFiles, checkCaches, checkLogs, checkJobs]) {
+  for (const check of [checkHttp, checkFiles, checkCaches, checkSessions, checkLogs, checkJobs]) {
     results.push(await check(scratch, { quick }));
   }
   return results;

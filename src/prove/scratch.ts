@@ -91,7 +91,7 @@ async function furnish(grounds: Grounds, config: Config, servers: Servers, made:
     return async (request) => refuseTarget(request) ?? await hono.fetch(request);
   };
   const work = () => services.queue.tick(handlers(services), { maxJobs: 200, maxMs: 60_000 });
-  const tenants = await provisioned(grounds, app(), services, work, made);
+  const tenants = await provisioned(app(), services, work, made);
   const sites = await openSites(grounds, services, tenants);
   made.sites = sites;
   const platform = {
@@ -112,7 +112,6 @@ async function furnish(grounds: Grounds, config: Config, servers: Servers, made:
 
 /** The tenants, by the order in which they apply: two in the shared placement, one dedicated, one byo. */
 async function provisioned(
-  grounds: Grounds,
   fetch: Fetch,
   services: Services,
   work: () => Promise<number>,

@@ -20,10 +20,14 @@ export interface ServerSettings {
   admin: { user: string; password: string } | null;
 }
 
+/** Derived keys that are kept: deriving one costs more than signing with it. */
+const MAX_SIGNERS = 4_096;
+
 /** The server's targets and what derives from the master key. */
 export class Servers {
   /** Keys the hashes by which repeated requests are known. */
   readonly hashKey: Uint8Array;
+  readonly #signers = new Map<string, Signer>();
 
   constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {
     this.hashKey = deriveBytes(masterKey, "idempotency");
@@ -71,7 +75,13 @@ export class Servers {
 
   /** What signs the contexts of a placement. */
   signer(placementId: string, keyId: number): Signer {
-    return { keyId, key: placementKey(this.masterKey, placementId, keyId) };
+    const name = `${placementId}:${keyId}`;
+    const known = this.#signers.get(name);
+    if (known) return known;
+    const signer = { keyId, key: placementKey(this.masterKey, placementId, keyId) };
+    if (this.#signers.size >= MAX_SIGNERS) this.#signers.delete(this.#signers.keys().next().value!);
+    this.#signers.set(name, signer);
+    return signer;
   }
 
   /** The same key as the placement keeps it. */

@@ -57,7 +57,6 @@ function settings(): Record<string, string> {
   const at = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}`;
   return {
     NO_COLOR: "1",
-    PORT: "0",
     DATABASE_URL: `${at}/${database}`,
     BULKHEAD_MASTER_KEY: MASTER_KEY,
     BULKHEAD_TEST_SERVER: `${at}/postgres`,
@@ -83,24 +82,39 @@ async function succeed(line: string): Promise<void> {
   assert.equal(code, 0, `"${line}" failed:\n${output}`);
 }
 
+/** How long the copy may take to serve, in milliseconds. */
+const START_MS = 20_000;
+
 /** Serves the copy for the length of `work`, as `deno task start` does. */
 async function served(work: (url: string) => Promise<void>): Promise<void> {
-  const args = ["run", "-A", "src/main.ts", "start"];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: folder, env: settings(), stdout: "piped" }).spawn();
+  const port = freePort();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "src/main.ts", "start", "--no-worker"],
+    cwd: folder,
+    env: { ...settings(), PORT: String(port) },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
   try {
-    let said = "";
-    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream()).values({ preventCancel: true })) {
-      said += chunk;
-      if (/Bulkhead serves/.test(said)) break;
+    const url = `http://127.0.0.1:${port}`;
+    // It takes the port first, and answers 503 until it is ready.
+    const ready = () =>
+      fetch(`${url}/openapi.json`).then(async (answer) => (await answer.body?.cancel(), answer.ok), () => false);
+    for (const end = Date.now() + START_MS; !await ready();) {
+      assert.ok(Date.now() < end, "The copy does not serve");
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    const url = /"url":"([^"]+)"/.exec(said)?.[1];
-    assert.ok(url, `It did not start:\n${said}`);
     await work(url);
   } finally {
     child.kill("SIGTERM");
-    await child.stdout.cancel();
     await child.status;
   }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return (listener.addr as Deno.NetAddr).port;
 }
 
 /** Does what a heading says. */

@@ -144,7 +144,8 @@ function words({ rows, affected, error }: Outcome): string {
 async function secretsOf({ admin, tables, rows, attacker, victim, closed }: Battlefield): Promise<string[]> {
   const values = async (id: string) =>
     (await Promise.all(tables.map((table) => rows.row(table, id)))).flatMap((row: Row) => Object.values(row));
-  const texts = tables.map(({ name }) => `select t::text as text from ${name} t where tenant_id = '${attacker.id}'`);
+  const all = rows.tables.filter(({ columns }) => columns.some(({ name }) => name === "tenant_id"));
+  const texts = all.map(({ name }) => `select t::text as text from ${name} t where tenant_id = '${attacker.id}'`);
   const own = (await admin.unsafe(texts.join(" union all "))).map(({ text }) => text).join("\n");
   const foreign = [...await values(victim.id), ...await values(closed.id)];
   const tenants = [victim.id, closed.id];

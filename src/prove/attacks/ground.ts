@@ -12,7 +12,7 @@ import type { Ground } from "./attack.ts";
 /** What attacks need of a placement. */
 export type Battlefield = Pick<
   Site,
-  "attacker" | "victim" | "closed" | "roles" | "signer" | "admin" | "tables" | "rows"
+  "attacker" | "victim" | "closed" | "roles" | "signer" | "admin" | "tables" | "rows" | "unchecked"
 >;
 
 /** A key id of ours that is retired in the placement, so that a proof with it can be tried. */
@@ -84,10 +84,11 @@ export async function claimsOf(field: Battlefield, pid: number): Promise<Record<
 }
 
 /** Values of an insert that the attacker may make, and the victim's for the same columns, with the attacker's parents. */
-async function insertOf({ attacker, victim, signer, rows }: Battlefield, session: Attacker, table: Table) {
+async function insertOf(field: Battlefield, session: Attacker, table: Table): Promise<Ground["insert"]> {
+  const { attacker, victim, signer, rows, unchecked } = field;
   const columns = columnsOfLogin(table);
   let values: (string | null)[] = [];
-  await rows.make(table, attacker.id, columns, async (statement, given) => {
+  const made = rows.make(table, attacker.id, columns, async (statement, given) => {
     const { rows: [row], error } = await session.run(provenBy(signer, attacker.id), statement);
     if (error) throw error;
     values = given;
@@ -113,11 +114,11 @@ async function viewsOf(admin: Sql, login: string): Promise<string[]> {
 
 async function definersOf(admin: Sql, login: string): Promise<Ground["definers"]> {
   const rows = await admin`select format('%I.%I', n.nspname, p.proname) as name,
-      array(select format_type(t, null) from unnest(p.proargtypes::oid[]) t) as arguments
+      to_json(array(select format_type(t, null) from unnest(p.proargtypes::oid[]) t)) as arguments
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where p.prosecdef and p.prokind = 'f' and n.nspname not in ('pg_catalog', 'information_schema')
       and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
       and not (n.nspname = 'app' and p.proname = 'tenant_id' and p.pronargs = 0)
       and has_schema_privilege(${login}, n.oid, 'usage') and has_function_privilege(${login}, p.oid, 'execute') order by 1`;
-  return rows.map((row) => ({ name: row.name, arguments: [...row.arguments] }));
+  return rows.map((row) => ({ name: row.name, arguments: row.arguments }));
 }

@@ -108,6 +108,10 @@ export const WRITING: Attack[] = [
     (g) => insert(g, {}, isB(g)) && `select set_config('app.tenant_id', '${g.b}', true); ${insert(g, {}, isB(g))}`,
   ),
   write(
+    "INSERT under a changed claim, reading nothing",
+    (g) => g.insert && `select set_config('app.tenant_id', '${g.b}', true); ${insert(g)}; select true as leaked`,
+  ),
+  write(
     "INSERT that changes the claim",
     (g) => insert(g, {}, `returning set_config('app.tenant_id', '${g.b}', true), x.tenant_id = ${id(g.b)} as leaked`),
   ),

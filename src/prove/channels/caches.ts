@@ -33,29 +33,60 @@ async function spellings(directory: Lookup, { attacker, victim }: Site, findings
     ["the id", () => directory.byId(victim.id), [victim.id]],
     ["the attacker's id", () => directory.byId(attacker.id), [attacker.id]],
     ["the id in capitals", () => directory.byId(victim.id.toUpperCase()), [victim.id]],
-    ...[`${slug}.`, `${slug} `, ` ${slug}`, `${slug}\u200b`, slug.replace("o", "\u043e"), slug.replace("-", "\u2010"), `${slug}%00`,
-      `id:${victim.id}`, `slug:${slug}`, `${attacker.slug},${slug}`, `${slug}/../${attacker.slug}`, slug.normalize("NFKD") + "\u0301",
-      "__proto__", "constructor", ""].map((text): [string, () => Promise<TenantRecord | null>, string[]] =>
-        [`the slug as ${JSON.stringify(text)}`, () => directory.bySlug(text), []]),
-    ...[`slug:${slug}`, `${victim.id} `, `{${victim.id}}`, victim.id.replaceAll("-", ""), slug].map((text):
-      [string, () => Promise<TenantRecord | null>, string[]] => [`the id as ${JSON.stringify(text)}`, () => directory.byId(text), []]),
+    ...[
+      `${slug}.`,
+      `${slug} `,
+      ` ${slug}`,
+      `${slug}\u200b`,
+      slug.replace("o", "\u043e"),
+      slug.replace("-", "\u2010"),
+      `${slug}%00`,
+      `id:${victim.id}`,
+      `slug:${slug}`,
+      `${attacker.slug},${slug}`,
+      `${slug}/../${attacker.slug}`,
+      slug.normalize("NFKD") + "\u0301",
+      "__proto__",
+      "constructor",
+      "",
+    ].map((
+      text,
+    ): [string, () => Promise<TenantRecord | null>, string[]] => [
+      `the slug as ${JSON.stringify(text)}`,
+      () => directory.bySlug(text),
+      [],
+    ]),
+    ...[`slug:${slug}`, `${victim.id} `, `{${victim.id}}`, victim.id.replaceAll("-", ""), slug].map((
+      text,
+    ): [string, () => Promise<TenantRecord | null>, string[]] => [
+      `the id as ${JSON.stringify(text)}`,
+      () => directory.byId(text),
+      [],
+    ]),
     ["a host that is no tenant's", () => directory.byHost(`${slug}.example.test`), []],
     ["a host like a slug", () => directory.byHost(slug), []],
   ];
   for (let round = 0; round < 2; round++) {
     for (const [name, ask, expected] of asked) {
       const found = await ask().catch(() => null);
-      findings.expect(found === null ? expected.length === 0 : expected.includes(found.id), `${name} gives "${found?.slug ?? "none"}"`);
+      findings.expect(
+        found === null ? expected.length === 0 : expected.includes(found.id),
+        `${name} gives "${found?.slug ?? "none"}"`,
+      );
     }
   }
 }
 
 /** Everybody at once, so that look-ups in flight are shared: each must still get its own. */
 async function together(directory: Lookup, scratch: Scratch, findings: Findings): Promise<void> {
-  const tenants = scratch.sites.flatMap(({ attacker, victim }) => [attacker, victim]).filter(({ slug }) => slug !== null);
+  const tenants = scratch.sites.flatMap(({ attacker, victim }) => [attacker, victim]).filter(({ slug }) =>
+    slug !== null
+  );
   const asked = Array.from({ length: 8 }, () => tenants).flat();
   const found = await Promise.all(asked.map(({ slug }) => directory.bySlug(slug!).catch(() => null)));
-  asked.forEach(({ id, slug }, i) => findings.expect(found[i]?.id === id, `"${slug}" among others gives "${found[i]?.slug}"`));
+  asked.forEach(({ id, slug }, i) =>
+    findings.expect(found[i]?.id === id, `"${slug}" among others gives "${found[i]?.slug}"`)
+  );
 }
 
 /** The directory still says that the tenant is open; its placement's gate knows better. */

@@ -9,6 +9,8 @@ export interface ChannelResult {
   /** Single tries: requests, jobs, look-ups. */
   tries: number;
   leaks: string[];
+  /** What is open by name and shows no row. */
+  residuals: string[];
 }
 
 /** A check of one channel. */
@@ -23,6 +25,7 @@ const MAX_TOLD = 10;
 /** Collects findings. */
 export class Findings {
   readonly leaks: string[] = [];
+  readonly residuals: string[] = [];
   tries = 0;
 
   constructor(readonly name: string) {}
@@ -38,7 +41,7 @@ export class Findings {
   }
 
   result(): ChannelResult {
-    return { name: this.name, tries: this.tries, leaks: this.leaks };
+    return { name: this.name, tries: this.tries, leaks: this.leaks, residuals: this.residuals };
   }
 }
 

@@ -16,16 +16,25 @@ export async function checkFiles(
   const site = sharedSite(scratch);
   const values = await victimsValues(site);
   const document = await (await fetch(new Request(`${BASE}/openapi.json`))).json();
-  const about = readOperations(document).filter(({ method, path, inTenant }) => inTenant && method === "GET" && /\{id\}\/?./.test(path));
+  const about = readOperations(document).filter(({ method, path, inTenant }) =>
+    inTenant && method === "GET" && /\{id\}\/?./.test(path)
+  );
   const tokenOf = async (tenantId: string) =>
-    await scratch.services.tokens.issueMember({ memberId: crypto.randomUUID(), tenantId, role: "admin", sessionId: crypto.randomUUID() });
+    await scratch.services.tokens.issueMember({
+      memberId: crypto.randomUUID(),
+      tenantId,
+      role: "admin",
+      sessionId: crypto.randomUUID(),
+    });
   const [mine, theirs] = [await tokenOf(site.attacker.id), await tokenOf(site.victim.id)];
   for (const { path, query, id: operation } of about) {
     const table = site.tables.find(({ name }) => name === `tenant.${path.split("/")[2]}`);
     const row = table && await site.rows.row(table, site.victim.id);
     if (!row?.id) continue;
     const forms = query ? [query] : ["", "?format=csv", "?format=json", "?part=0"];
-    for (const id of [row.id, row.id.toUpperCase(), `..%2f${row.id}`, `%2e%2e/${row.id}`, `${row.id}%00`, `${row.id}.csv`]) {
+    for (
+      const id of [row.id, row.id.toUpperCase(), `..%2f${row.id}`, `%2e%2e/${row.id}`, `${row.id}%00`, `${row.id}.csv`]
+    ) {
       for (const form of forms) {
         const get = async (token: string) => {
           const headers = { authorization: `Bearer ${token}`, host: "localhost" };
@@ -34,8 +43,13 @@ export async function checkFiles(
         };
         if (id === row.id) await get(theirs); // so that whoever keeps answers has one to give
         const { status, text } = await get(mine);
-        findings.expect(status >= 400 && status < 500, `${operation} with a foreign id (${id.replace(row.id, "…")}${form}) answered ${status}`);
-        if (values.some((value) => text.includes(value) && value !== row.id)) findings.leak(`${operation}: a value of the victim's came back`);
+        findings.expect(
+          status >= 400 && status < 500,
+          `${operation} with a foreign id (${id.replace(row.id, "…")}${form}) answered ${status}`,
+        );
+        if (values.some((value) => text.includes(value) && value !== row.id)) {
+          findings.leak(`${operation}: a value of the victim's came back`);
+        }
       }
     }
   }

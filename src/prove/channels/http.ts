@@ -76,7 +76,11 @@ async function callOnce(calling: Calling, findings: Findings): Promise<void> {
   const path = `${way.prefix && operation.inTenant ? way.prefix : ""}${pathOf(calling)}`;
   const headers = new Headers({ ...way.headers, host: way.host ?? "localhost" });
   if (operation.body) headers.set("content-type", operation.body.type);
-  const request = new Request(`http://${way.host ?? "localhost"}${path}`, { method: operation.method, headers, body: text });
+  const request = new Request(`http://${way.host ?? "localhost"}${path}`, {
+    method: operation.method,
+    headers,
+    body: text,
+  });
   const answer = await fetch(request);
   const body = await answer.text();
   const what = `${operation.id}, ${way.name}`;
@@ -127,27 +131,44 @@ async function waysOf(scratch: Scratch, site: Site): Promise<Way[]> {
   const good = await member(victim.id, theirs!);
   const [head, payload, signature] = good.split(".");
   const unsigned = btoa(JSON.stringify({ alg: "none", typ: "at+jwt" })).replace(/=+$/, "");
-  const operator = await tokens.issueOperator({ operatorId: crypto.randomUUID(), email: "x@example.test", role: "none" });
+  const operator = await tokens.issueOperator({
+    operatorId: crypto.randomUUID(),
+    email: "x@example.test",
+    role: "none",
+  });
   const named: [string, Partial<Way>][] = [
     ["X-Tenant with the victim's slug", { headers: { ...mine, "x-tenant": victim.slug! } }],
     ["X-Tenant with the victim's id", { headers: { ...mine, "x-tenant": victim.id } }],
     ["X-Tenant in capitals", { headers: { ...mine, "x-tenant": victim.slug!.toUpperCase() } }],
     ["X-Tenant with both", { headers: { ...mine, "x-tenant": `${attacker.slug}, ${victim.slug}` } }],
     ["the victim's path", { prefix: `/t/${victim.slug}` }],
-    ["the victim's path, one's own X-Tenant", { headers: { ...mine, "x-tenant": attacker.slug! }, prefix: `/t/${victim.slug}` }],
+    ["the victim's path, one's own X-Tenant", {
+      headers: { ...mine, "x-tenant": attacker.slug! },
+      prefix: `/t/${victim.slug}`,
+    }],
     ["the victim's host", { host: `${victim.slug}.${config.BASE_DOMAIN}` }],
     ["the victim's host in capitals", { host: `${victim.slug!.toUpperCase()}.${config.BASE_DOMAIN}` }],
     ["no token", { headers: { "x-tenant": victim.slug! } }],
     ["an unsigned token", { headers: { authorization: `Bearer ${unsigned}.${payload}.` } }],
-    ["a changed signature", { headers: { authorization: `Bearer ${head}.${payload}.${signature.slice(0, -6)}AAAAAA` } }],
-    ["the attacker's signature", { headers: { authorization: `Bearer ${head}.${payload}.${mine.authorization.split(".")[2]}` } }],
+    ["a changed signature", {
+      headers: { authorization: `Bearer ${head}.${payload}.${signature.slice(0, -6)}AAAAAA` },
+    }],
+    ["the attacker's signature", {
+      headers: { authorization: `Bearer ${head}.${payload}.${mine.authorization.split(".")[2]}` },
+    }],
     [OPERATOR, { headers: { authorization: `Bearer ${operator}`, "x-tenant": victim.slug! } }],
   ];
   const refused = named.map(([name, way]): Way => ({ name, headers: mine, ids: "victim", ...way }));
   return [
     ...refused,
     { name: "a foreign id", headers: mine, ids: "victim", mayPass: true },
-    { name: "a foreign id below one's own path", headers: mine, prefix: `/t/${attacker.slug}`, ids: "victim", mayPass: true },
+    {
+      name: "a foreign id below one's own path",
+      headers: mine,
+      prefix: `/t/${attacker.slug}`,
+      ids: "victim",
+      mayPass: true,
+    },
     { name: "foreign ids in the body", headers: mine, ids: "own", foreignBody: true, mayPass: true },
     { name: "a key that the victim used", headers: { ...mine, "idempotency-key": "prove" }, ids: "own", mayPass: true },
   ];

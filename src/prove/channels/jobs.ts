@@ -18,12 +18,22 @@ interface Message {
   data: (site: Site) => Record<string, unknown>;
 }
 
-const claims = ({ victim }: Site) => ({ tenantId: victim.id, tenant_id: victim.id, tenant: victim.slug, group: victim.id });
+const claims = ({ victim }: Site) => ({
+  tenantId: victim.id,
+  tenant_id: victim.id,
+  tenant: victim.slug,
+  group: victim.id,
+});
 
 const MESSAGES: Message[] = [
   { name: "a payload that names the victim", row: "attacker", group: "attacker", data: claims },
   { name: "the victim's job in the attacker's group", row: "victim", group: "attacker", data: () => ({}) },
-  { name: "the victim's job in the attacker's group, with the victim in the payload", row: "victim", group: "attacker", data: claims },
+  {
+    name: "the victim's job in the attacker's group, with the victim in the payload",
+    row: "victim",
+    group: "attacker",
+    data: claims,
+  },
   { name: "the victim's job in nobody's group", row: "victim", group: "nobody", data: claims },
   { name: "the attacker's job in the victim's group", row: "attacker", group: "victim", data: () => ({}) },
 ];
@@ -72,7 +82,10 @@ async function putJob(scratch: Scratch, site: Site, who: "attacker" | "victim", 
     readOnly: false,
   });
   const id = newId();
-  await doors.asTenant(context, (tx) => tx`insert into tenant.jobs (id, kind, params) values (${id}, ${kind}, ${json(params)})`);
+  await doors.asTenant(
+    context,
+    (tx) => tx`insert into tenant.jobs (id, kind, params) values (${id}, ${kind}, ${json(params)})`,
+  );
   await site.admin`update tenant.jobs set relayed_at = now() where id = ${id}`;
   return id;
 }
@@ -113,6 +126,9 @@ async function nothingOfTheVictim(site: Site, findings: Findings): Promise<void>
       [site.attacker.id],
     );
     const text = JSON.stringify(rows);
-    findings.expect(!values.some((value) => text.includes(value)), `the attacker's ${table.name} holds a value of the victim's`);
+    findings.expect(
+      !values.some((value) => text.includes(value)),
+      `the attacker's ${table.name} holds a value of the victim's`,
+    );
   }
 }

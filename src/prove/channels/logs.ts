@@ -48,6 +48,8 @@ export async function checkLogs(
   });
   const secrets = [...scratch.secrets.filter((one) => one.length >= 8), password, refresh, token, secret];
   const written = [...lines, ...answers].join("\n");
-  for (const [i, one] of secrets.entries()) findings.expect(!written.includes(one), `secret number ${i + 1} stands in a line or an answer`);
+  for (const [i, one] of secrets.entries()) {
+    findings.expect(!written.includes(one), `secret number ${i + 1} stands in a line or an answer`);
+  }
   return findings.result();
 }

@@ -17,7 +17,9 @@ export interface AttackedFault {
 
 const GUARD = "(tenant_id = (select app.tenant_id()))";
 const RENTERS = "tenant.renters";
-const RESTORE = `drop policy if exists tenant_guard on ${RENTERS}; create policy tenant_guard on ${RENTERS} as restrictive
+const BUILDINGS = "tenant.buildings";
+const restore = (table: string) =>
+  `drop policy if exists tenant_guard on ${table}; create policy tenant_guard on ${table} as restrictive
   using ${GUARD} with check ${GUARD}`;
 
 const planted = (
@@ -44,34 +46,41 @@ export const WALL: AttackedFault[] = [
     `alter table ${RENTERS} enable row level security`,
     { quick: true },
   ),
-  planted("the guard was dropped", `drop policy tenant_guard on ${RENTERS}`, RESTORE),
+  planted("the guard was dropped", `drop policy tenant_guard on ${RENTERS}`, restore(RENTERS)),
   planted(
     "the guard is permissive",
     `drop policy tenant_guard on ${RENTERS}; create policy tenant_guard on ${RENTERS} using ${GUARD} with check ${GUARD}`,
-    RESTORE,
+    restore(RENTERS),
   ),
   planted(
     "the guard has a way round (or true)",
     `alter policy tenant_guard on ${RENTERS} using (tenant_id = (select app.tenant_id()) or true)`,
-    RESTORE,
+    restore(RENTERS),
     { quick: true },
   ),
-  planted("the guard checks nothing that is written", `alter policy tenant_guard on ${RENTERS} with check (true)`, RESTORE),
+  planted(
+    "the guard checks nothing that is written",
+    `alter policy tenant_guard on ${BUILDINGS} with check (true)`,
+    restore(BUILDINGS),
+    {
+      table: BUILDINGS,
+    },
+  ),
   planted(
     "the guard trusts the claim without its proof",
     `alter policy tenant_guard on ${RENTERS} using (tenant_id = current_setting('app.tenant_id')::uuid)`,
-    RESTORE,
+    restore(RENTERS),
     { quick: true },
   ),
   planted(
     "the guard is for SELECT only",
     `drop policy tenant_guard on ${RENTERS}; create policy tenant_guard on ${RENTERS} as restrictive for select using ${GUARD}`,
-    RESTORE,
+    restore(RENTERS),
   ),
   planted(
     "GRANT ALL",
     `grant all on ${RENTERS} to :"tenant_login"`,
-    `revoke truncate, trigger, references, insert, update on ${RENTERS} from :"tenant_login";
+    `revoke all on ${RENTERS} from :"tenant_login"; grant select, delete on ${RENTERS} to :"tenant_login";
       grant insert (property_id, first_name, last_name, email, phone, lease_starts_on, lease_ends_on) on ${RENTERS} to :"tenant_login";
       grant update (property_id, first_name, last_name, email, phone, lease_starts_on, lease_ends_on, updated_at) on ${RENTERS} to :"tenant_login"`,
   ),
@@ -100,7 +109,7 @@ export const WALL: AttackedFault[] = [
     "a unique index does not begin with tenant_id",
     "create unique index buildings_u on tenant.buildings (name)",
     "drop index tenant.buildings_u",
-    { table: "tenant.buildings" },
+    { table: BUILDINGS },
   ),
   planted(
     "a foreign key does not carry tenant_id",
@@ -145,5 +154,9 @@ export const CONTEXT_BODIES: AttackedFault[] = [
   body("app.tenant_id() takes proofs of another backend", /or \(part\[4\] <> '0'[^\n]*pg_backend_pid\(\)\)/, ""),
   body("app.tenant_id() takes retired keys", / and retired_at is null/, ""),
   body("app.tenant_id() ignores the gate", /if gate is not true then/, "if false then"),
-  body("app.tenant_id() signs without the tenant", /left\(proof, -64\) \|\| claim/, "left(proof, -64) || ''"),
+  body(
+    "app.tenant_id() believes a claim that has no proof",
+    /(claim text[\s\S]*?begin\n)/,
+    "$1  if claim <> '' and coalesce(proof, '') = '' then return claim::uuid; end if;\n",
+  ),
 ];

@@ -17,7 +17,7 @@ import { DOORS } from "./doors.ts";
 /** One fault of the code. */
 export interface CodeMutant {
   fault: string;
-  layer: "random run" | "HTTP" | "jobs" | "caches" | "files" | "logs";
+  layer: "random run" | "sessions" | "HTTP" | "jobs" | "caches" | "files" | "logs";
   /** Runs the layer over the spoiled part and gives what it found. */
   find(scratch: Scratch): Promise<string[]>;
 }
@@ -128,7 +128,8 @@ export const CODE: CodeMutant[] = [
     fault: "the directory's memory ignores what follows the first letters",
     layer: "caches",
     find: async (scratch) =>
-      (await checkCaches(scratch, CHECK, { directory: keyedBy(scratch, (slug) => slug.replace(/[^a-z-].*$/, "")) })).leaks,
+      (await checkCaches(scratch, CHECK, { directory: keyedBy(scratch, (slug) => slug.replace(/[^a-z-].*$/, "")) }))
+        .leaks,
   },
   {
     fault: "the tenant of the header wins over the token's",

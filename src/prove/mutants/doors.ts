@@ -20,10 +20,11 @@ const found = (spoiled: { doors?: MakeDoors; contexts?: Contexts }) => async (sc
 };
 
 /** Doors whose way into a tenant is another one. */
-const otherwise = (make: (real: Doors, pools: Parameters<MakeDoors>[0]) => Doors["asTenant"]): MakeDoors => (pools, platform, log) => {
-  const real = createDoors(pools, platform, log);
-  return { ...real, asTenant: make(real, pools) };
-};
+const otherwise =
+  (make: (real: Doors, pools: Parameters<MakeDoors>[0]) => Doors["asTenant"]): MakeDoors => (pools, platform, log) => {
+    const real = createDoors(pools, platform, log);
+    return { ...real, asTenant: make(real, pools) };
+  };
 
 const FOR_THE_SESSION = new ContextStatement(
   "bulkhead_mutant",
@@ -42,8 +43,9 @@ const sessionLevel = otherwise((_, pools) => async (context, work) =>
 
 /** Each statement in a transaction of its own. */
 const statementByStatement = otherwise((real) => (context, work) => {
-  const tx = ((strings: TemplateStringsArray, ...values: never[]) =>
-    real.asTenant(context, (inner) => inner(strings, ...values))) as never;
+  const tx =
+    ((strings: TemplateStringsArray, ...values: never[]) =>
+      real.asTenant(context, (inner) => inner(strings, ...values))) as never;
   return Promise.resolve(work(tx));
 });
 

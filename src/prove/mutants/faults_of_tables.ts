@@ -124,7 +124,7 @@ export const KEYS: Fault[] = [
   {
     fault: "a foreign key does not carry tenant_id",
     plant: `create unique index buildings_id on tenant.buildings (id);
-      alter table tenant.renters add constraint loose foreign key (property_id) references tenant.buildings (id)`,
+      alter table tenant.renters add constraint loose foreign key (property_id) references tenant.buildings (id) not valid`,
     says: /^foreign key "loose" of "tenant.renters" does not carry tenant_id$/m,
   },
   {
@@ -135,7 +135,7 @@ export const KEYS: Fault[] = [
   {
     fault: "a foreign key reaches out of the tenant schema",
     plant: `create table public.spy (tenant_id uuid, id uuid, primary key (tenant_id, id));
-      alter table tenant.renters add constraint out foreign key (tenant_id, id) references public.spy`,
+      alter table tenant.renters add constraint out foreign key (tenant_id, id) references public.spy not valid`,
     says: /^foreign key "out" of "tenant.renters" reaches out of the tenant schema$/m,
   },
 ];

@@ -42,7 +42,10 @@ export interface MutantOptions {
 }
 
 /** Plants them all. Throws when one cannot be planted: then it shows nothing. */
-export async function proveMutants(grounds: Grounds, { quick, say = () => {} }: MutantOptions): Promise<MutantResult[]> {
+export async function proveMutants(
+  grounds: Grounds,
+  { quick, say = () => {} }: MutantOptions,
+): Promise<MutantResult[]> {
   const scratch = await makeScratch(grounds, "mutant");
   try {
     const results: MutantResult[] = [];
@@ -50,7 +53,9 @@ export async function proveMutants(grounds: Grounds, { quick, say = () => {} }: 
     const [{ version }] = await site.admin`select current_setting('server_version_num')::int as version`;
     for (const [kind, faults] of Object.entries(FAULTS)) {
       say(`faults of ${kind}`);
-      for (const fault of faults.filter(({ since = 0 }) => version >= since)) results.push(await byProof(site, kind, fault));
+      for (const fault of faults.filter(({ since = 0 }) => version >= since)) {
+        results.push(await byProof(site, kind, fault));
+      }
     }
     const attacked = [...WALL.filter(({ quick: first }) => first || !quick), ...CONTEXT_BODIES];
     for (const fault of attacked) {
@@ -78,7 +83,9 @@ export async function byProof(site: Site, kind: string, { fault, plant, says }: 
     if (found) Object.assign(result, { foundBy: ["rights proof"], says: found });
     throw undo;
   }).catch((error) => {
-    if (error !== undo && result.foundBy.length === 0) throw new Error(`Plant "${fault}": ${error.message}`, { cause: error });
+    if (error !== undo && result.foundBy.length === 0) {
+      throw new Error(`Plant "${fault}": ${error.message}`, { cause: error });
+    }
   });
   return result;
 }
@@ -86,6 +93,7 @@ export async function byProof(site: Site, kind: string, { fault, plant, says }: 
 /** Plants for good, lets the attacks loose on the table, undoes it. */
 export async function byAttacks(site: Site, fault: AttackedFault): Promise<MutantResult> {
   const result: MutantResult = { kind: "attacked", fault: fault.fault, foundBy: [], says: "" };
+  const before = new Set(await holesIn(site.admin, site.roles));
   const undo = await fault.plant(site, (text) => filled(site, text));
   const session = await openAttacker(site.target);
   try {
@@ -97,7 +105,7 @@ export async function byAttacks(site: Site, fault: AttackedFault): Promise<Mutan
     if (found.length > 0) {
       Object.assign(result, { foundBy: [`${found.length} attacks`], says: `${found[0].name}: ${found[0].leaks[0]}` });
     }
-    const [hole] = await holesIn(site.admin, site.roles);
+    const hole = (await holesIn(site.admin, site.roles)).find((one) => !before.has(one));
     if (hole) result.foundBy.unshift("rights proof");
     if (!result.says && hole) result.says = hole;
     if (fault.attacksMustFind && found.length === 0) result.foundBy = [];
@@ -129,5 +137,8 @@ export function asMutantText(results: MutantResult[]): string {
       says && kind !== "code" ? "" : says && `: ${says.slice(0, 100)}`
     }`
   );
-  return [...lines, `${results.length} mutants, ${results.length - survivors.length} found, ${survivors.length} survive`].join("\n");
+  return [
+    ...lines,
+    `${results.length} mutants, ${results.length - survivors.length} found, ${survivors.length} survive`,
+  ].join("\n");
 }

@@ -18,11 +18,19 @@ export function asHtml(report: Report): string {
   const faults = faultsOf(report);
   const verdict = faults.length === 0 ? "0 leaks, 0 mismatches, 0 holes" : `${faults.length} faults`;
   const parts = [
-    `<h1>Isolation proof</h1><p>${escape(report.subject)}, PostgreSQL ${version(report.serverVersion)}, ${escape(report.at)}</p>`,
+    `<h1>Isolation proof</h1><p>${escape(report.subject)}, PostgreSQL ${version(report.serverVersion)}, ${
+      escape(report.at)
+    }</p>`,
     `<p class="verdict ${faults.length ? "bad" : "good"}">${verdict}</p>`,
-    table(["Claim", "Figure", ""], totals(report).map(({ claim, figure, passed }) => [escape(claim), escape(figure), mark(passed)])),
+    table(
+      ["Claim", "Figure", ""],
+      totals(report).map(({ claim, figure, passed }) => [escape(claim), escape(figure), mark(passed)]),
+    ),
     list("Faults", faults),
-    list("Left open by PostgreSQL, by name (none shows a row)", residualsOf(report).map(({ residual, where }) => `${residual} (${where.join(", ")})`)),
+    list(
+      "Left open by PostgreSQL, by name (none shows a row)",
+      residualsOf(report).map(({ residual, where }) => `${residual} (${where.join(", ")})`),
+    ),
     list("Not checked here", report.unchecked),
     `<h2>Attacks</h2><details><summary>every attack, by tier</summary>${attacksOf(report)}</details>`,
     `<h2>Tables</h2><p>${report.tables.map((name) => `<code>${escape(name)}</code>`).join(", ")}</p>`,

@@ -39,6 +39,9 @@ export function residualsOf(report: Report): { residual: string; where: string[]
   for (const { residual, tier } of report.attacks) {
     if (residual) found.set(residual, (found.get(residual) ?? new Set()).add(tier));
   }
+  for (const { residuals, name } of report.channels) {
+    for (const residual of residuals) found.set(residual, (found.get(residual) ?? new Set()).add(name));
+  }
   return [...found].map(([residual, where]) => ({ residual, where: [...where] }));
 }
 
@@ -67,7 +70,9 @@ export function totals(report: Report): Line[] {
     { claim: "rights (90_proof.sql)", figure: `${rights.length} databases, ${holes} holes`, passed: holes === 0 },
     {
       claim: "attacks as the run-time login",
-      figure: `${names} attacks × ${tables.length} tables × ${tiers.size} tiers: ${n(sum(attacks.map(({ tries }) => tries)))} tries, ${leaked} leaked`,
+      figure: `${names} attacks × ${tables.length} tables × ${tiers.size} tiers: ${
+        n(sum(attacks.map(({ tries }) => tries)))
+      } tries, ${leaked} leaked`,
       passed: leaked === 0,
     },
   ];
@@ -76,7 +81,9 @@ export function totals(report: Report): Line[] {
     const bad = of.filter(({ leaks }) => leaks.length > 0).length;
     lines.push({
       claim: `  ${kind}`,
-      figure: `${n(sum(of.map(({ tries }) => tries)))} tries: ${n(sum(of.map(({ refused }) => refused)))} refused, ${n(sum(of.map(({ empty }) => empty)))} showed nothing`,
+      figure: `${n(sum(of.map(({ tries }) => tries)))} tries: ${n(sum(of.map(({ refused }) => refused)))} refused, ${
+        n(sum(of.map(({ empty }) => empty)))
+      } showed nothing`,
       passed: bad === 0,
     });
   }
@@ -85,7 +92,9 @@ export function totals(report: Report): Line[] {
     const share = Math.round(100 * hostile / Math.max(1, operations));
     lines.push({
       claim: "random operations of 10 tenants",
-      figure: `${n(operations)} (${share} % hostile, seed ${seed}) in ${(ms / 1000).toFixed(1)} s: ${leaks.length} leaks, ${mismatches.length} mismatches`,
+      figure: `${n(operations)} (${share} % hostile, seed ${seed}) in ${
+        (ms / 1000).toFixed(1)
+      } s: ${leaks.length} leaks, ${mismatches.length} mismatches`,
       passed: leaks.length + mismatches.length === 0,
     });
   }

@@ -4,7 +4,9 @@ import { faultsOf, type Report, residualsOf, totals } from "./report.ts";
 
 /** The table with totals, what is left open, and every fault. */
 export function asText(report: Report): string {
-  const lines = totals(report).map(({ claim, figure, passed }) => `${passed ? "✔" : "✘"} ${claim.padEnd(34)} ${figure}`);
+  const lines = totals(report).map(({ claim, figure, passed }) =>
+    `${passed ? "✔" : "✘"} ${claim.padEnd(34)} ${figure}`
+  );
   const residuals = residualsOf(report).map(({ residual, where }) => `  · ${residual} (${where.join(", ")})`);
   const unchecked = report.unchecked.map((one) => `  · ${one}`);
   const faults = faultsOf(report);

@@ -1,0 +1,62 @@
+// What is remembered of verified tokens: never longer than the token lives, never one that was refused, never too many.
+import assert from "node:assert/strict";
+import type { Principal } from "../../src/identity/tokens.ts";
+import { VerifiedTokens } from "../../src/identity/verified_tokens.ts";
+
+const principal = (ms: number, sub: string = crypto.randomUUID()): Principal => ({
+  kind: "operator",
+  operatorId: sub,
+  email: "ada@example.test",
+  role: "support",
+  expiresAt: new Date(Date.now() + ms),
+});
+
+Deno.test("VerifiedTokens.get() verifies a token once, and each token for itself", async () => {
+  const tokens = new VerifiedTokens();
+  let verified = 0;
+  const ask = (token: string) =>
+    tokens.get(token, () => {
+      verified++;
+      return Promise.resolve(principal(60_000, `of ${token}`));
+    });
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await ask("a") as { operatorId: string }).operatorId, "of a");
+    assert.equal((await ask("b") as { operatorId: string }).operatorId, "of b");
+  }
+  assert.equal(verified, 2);
+});
+
+Deno.test("VerifiedTokens.get() asks again when a token has expired, and remembers no refusal", async () => {
+  const tokens = new VerifiedTokens();
+  await tokens.get("a", () => Promise.resolve(principal(-1)));
+  await assert.rejects(tokens.get("a", () => Promise.reject(new Error("expired"))), /expired/);
+  await assert.rejects(tokens.get("a", () => Promise.reject(new Error("expired"))), /expired/);
+  assert.equal((await tokens.get("a", () => Promise.resolve(principal(60_000)))).kind, "operator");
+});
+
+Deno.test("VerifiedTokens.get() gives each caller a principal of its own", async () => {
+  const tokens = new VerifiedTokens();
+  const verify = () => Promise.resolve(principal(60_000));
+  (await tokens.get("a", verify)).role = "superadmin";
+  assert.equal((await tokens.get("a", verify)).role, "support");
+});
+
+Deno.test("VerifiedTokens.get() forgets the one unused longest when there are too many", async () => {
+  const tokens = new VerifiedTokens();
+  const verify = () => Promise.resolve(principal(60_000));
+  await tokens.get("old", verify);
+  await tokens.get("used", verify);
+  for (let i = 0; i < 4_095; i++) {
+    await tokens.get(`t${i}`, verify);
+    if (i % 100 === 0) await tokens.get("used", verify);
+  }
+  let again = 0;
+  const count = () => {
+    again++;
+    return verify();
+  };
+  await tokens.get("used", count);
+  assert.equal(again, 0);
+  await tokens.get("old", count);
+  assert.equal(again, 1);
+});
