@@ -39,6 +39,8 @@ export interface Site {
   /** Tables that all tenants share. */
   shared: Table[];
   rows: Rows;
+  /** What could not be tried here, in sentences. */
+  unchecked: Set<string>;
   /** Reads the catalogue again and fills what is new. */
   refresh(): Promise<void>;
   end(): Promise<void>;
@@ -74,6 +76,7 @@ export async function openSite(
     tables: [],
     shared: [],
     rows: new Rows(admin, []),
+    unchecked: new Set(),
     refresh: () => fill(site),
     end: () => admin.end({ timeout: 1 }),
   };

@@ -59,6 +59,7 @@ export async function proveUrl(text: string, { quick, say = () => {} }: UrlOptio
     say("rights");
     const rights = [await proveRights(target.database, sql, roles)];
     const unchecked = [...UNCHECKED];
+    const notTried = new Set<string>();
     let attacks: AttackResult[] = [];
     const tables = roles.tenantLogin ? await readTables(sql, "tenant", roles.tenantLogin) : [];
     if (tables.length === 0) unchecked.unshift("attacks: there is no table in schema tenant");
@@ -66,7 +67,7 @@ export async function proveUrl(text: string, { quick, say = () => {} }: UrlOptio
       unchecked.unshift(
         "attacks: only a superuser can act as the run-time login inside one transaction; give the URL of one, or run without --url",
       );
-    } else attacks = await undone(sql, (tx) => attackInside(tx, roles, notices, { quick, say }));
+    } else attacks = await undone(sql, (tx) => attackInside(tx, roles, notices, { quick, say, unchecked: notTried }));
     const seconds = { all: (performance.now() - started) / 1000 };
     return {
       at: new Date().toISOString(),
@@ -77,7 +78,7 @@ export async function proveUrl(text: string, { quick, say = () => {} }: UrlOptio
       attacks,
       property: null,
       channels: [],
-      unchecked,
+      unchecked: [...notTried, ...unchecked],
       seconds,
     };
   }, { onNotice: (notice) => void notices.push(JSON.stringify(notice)) });
@@ -114,7 +115,12 @@ async function undone<T>(sql: Sql, work: (tx: Sql) => Promise<T>): Promise<T> {
   return result!.value;
 }
 
-async function attackInside(tx: Sql, roles: PlacementRoles, notices: string[], options: Required<UrlOptions>) {
+async function attackInside(
+  tx: Sql,
+  roles: PlacementRoles,
+  notices: string[],
+  options: Required<UrlOptions> & Pick<Battlefield, "unchecked">,
+) {
   const signer = { keyId: SCRATCH_KEY, key: crypto.getRandomValues(new Uint8Array(32)) };
   const person = () => ({ id: crypto.randomUUID(), slug: null, record: null });
   const [attacker, victim, closed] = [person(), person(), person()];
@@ -128,7 +134,17 @@ async function attackInside(tx: Sql, roles: PlacementRoles, notices: string[], o
   const rows = new Rows(inSavepoints(tx), [...tables, ...shared]);
   for (const table of shared) await rows.row(table, null);
   for (const { id } of [attacker, victim, closed]) for (const table of tables) await rows.row(table, id);
-  const field: Battlefield = { attacker, victim, closed, roles, signer, admin, tables, rows };
+  const field: Battlefield = {
+    attacker,
+    victim,
+    closed,
+    roles,
+    signer,
+    admin,
+    tables,
+    rows,
+    unchecked: options.unchecked,
+  };
   const session = await insideSession(tx, roles, notices);
   return await runAttacks(field, session, ATTACKS.filter(({ sql }) => !/\bcommit\b|\brollback\b/.test(String(sql))), {
     tier: "this database",

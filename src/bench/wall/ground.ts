@@ -82,7 +82,7 @@ async function fillPlacement(sql: Sql, ids: string[], password: string): Promise
     from unnest(${`{${ids}}`}::text::uuid[]) t(id), generate_series(1, ${ROWS}::int) n`;
   for (const { definition } of indexes) await sql.unsafe(definition);
   await sql`create schema bench`;
-  await sql`create unlogged table bench.renters (like tenant.renters including defaults including generated)`;
+  await sql`create table bench.renters (like tenant.renters including defaults including generated)`;
   const copied = (await sql<{ columns: string }[]>`
     select string_agg(quote_ident(attname), ', ') as columns from pg_attribute
     where attrelid = 'tenant.renters'::regclass and attnum > 0 and not attisdropped and attgenerated = ''`)[0].columns;

@@ -94,6 +94,14 @@ async function insertOf(field: Battlefield, session: Attacker, table: Table): Pr
     values = given;
     return row as Record<string, string>;
   });
+  try {
+    await made;
+  } catch (error) {
+    unchecked.add(
+      `INSERT into ${table.name}: the run-time login could not make a row of its own (${(error as Error).message})`,
+    );
+    return null;
+  }
   const [own, theirs] = [await rows.row(table, attacker.id), await rows.row(table, victim.id)];
   const parents = new Set(table.foreignKeys.flatMap((key) => key.columns));
   return {

@@ -7,7 +7,7 @@ import type { Scratch } from "../scratch.ts";
 import type { CodeMutant } from "./code.ts";
 
 /** Enough steps that each kind happens many times. */
-const OPERATIONS = 1_500;
+const OPERATIONS = 800;
 
 const found = (spoiled: { doors?: MakeDoors; contexts?: Contexts }) => async (scratch: Scratch) => {
   const world = await makeWorld(scratch, { templates: 2, ...spoiled });

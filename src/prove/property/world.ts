@@ -40,7 +40,6 @@ export interface Player {
   used: Map<string, Map<number, string>>;
   /** Attacks of this tenant on the next one. */
   grounds: Ground[];
-  busy: boolean;
 }
 
 export interface World {
@@ -113,7 +112,6 @@ async function makePlayer(site: Site): Promise<Player> {
     base: new Map(),
     used: new Map(),
     grounds: [],
-    busy: false,
   };
   await setGate(site.admin, site.roles, player.id, true);
   for (const table of site.tables) {
