@@ -58,7 +58,7 @@ export class Watched {
     assert.deepEqual(await this.#findSecrets(), []);
     const errors = this.app.lines.filter((line) => /"status":5|"level":"error"/.test(line));
     assert.deepEqual(
-      errors.filter((line) => !(options.outage && /Cannot connect to the database|"status":503/.test(line))),
+      errors.filter((line) => !(options.outage && /Cannot connect to the database|57P01|"status":503/.test(line))),
       [],
     );
     for (const known of [String(this.app.lines.at(-1)).slice(20, 60), "applications.submit", OPERATOR.email]) {
