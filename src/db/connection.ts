@@ -23,6 +23,12 @@ export interface ConnectionOptions extends ConnectOptions {
 /** After so many different statements a connection is replaced, since each is kept in the server's memory. */
 const MAX_PREPARED = 1_000;
 
+/**
+ * Statements are planned once a connection and not at each execution. What a plan could gain from knowing the values it
+ * cannot gain here: the tenant is behind the policy, and every key leads with it.
+ */
+const PLANNED_ONCE = { plan_cache_mode: "force_generic_plan" };
+
 const COMMIT: Statement = { text: "commit", values: [] };
 const ROLLBACK: Statement = { text: "rollback", values: [] };
 
@@ -39,7 +45,10 @@ export class Connection {
 
   /** @throws AppError `database_unavailable` */
   static async open(target: Target, options: ConnectionOptions): Promise<Connection> {
-    const session = await openSession(target, options);
+    const parameters = target.pooler === "transaction"
+      ? options.parameters
+      : { ...PLANNED_ONCE, ...options.parameters };
+    const session = await openSession(target, { ...options, parameters });
     return new Connection(new Wire(target, session, { scoped: true, counters: options.counters }), options.onNotice);
   }
 

@@ -149,14 +149,26 @@ const body = (fault: string, from: RegExp, to: string): AttackedFault => ({
 
 /** Faults inside app.tenant_id(). */
 export const CONTEXT_BODIES: AttackedFault[] = [
-  body("app.tenant_id() does not compare the signature", /if sha256\(k\.outer_block \|\| mac\)[^\n]*/, "if false"),
-  body("app.tenant_id() takes proofs that have expired", /or part\[5\]::bigint not between[\s\S]*?\+ 60\n/, "\n"),
-  body("app.tenant_id() takes proofs of another backend", /or \(part\[4\] <> '0'[^\n]*pg_backend_pid\(\)\)/, ""),
+  body(
+    "app.tenant_id() does not compare the signature",
+    /if sha256\(outer_key \|\| convert_to\(encode[^\n]*then/,
+    "if false then",
+  ),
+  body(
+    "app.tenant_id() takes proofs that have expired",
+    /split_part\(proof, '\.', 5\)::bigint not between[^\n]*\n/,
+    "false\n",
+  ),
+  body(
+    "app.tenant_id() takes proofs of another backend",
+    /or \(split_part\(proof, '\.', 4\) <> '0'[^\n]*pg_backend_pid\(\)\)/,
+    "",
+  ),
   body("app.tenant_id() takes retired keys", / and retired_at is null/, ""),
   body("app.tenant_id() ignores the gate", /if gate is not true then/, "if false then"),
   body(
     "app.tenant_id() believes a claim that has no proof",
-    /(claim text[\s\S]*?begin\n)/,
+    /(claim constant text[\s\S]*?begin\n)/,
     "$1  if claim <> '' and coalesce(proof, '') = '' then return claim::uuid; end if;\n",
   ),
 ];
