@@ -122,7 +122,7 @@ export function candidates(table: Table, column: Column, n: number): string[] {
     check.literals
   );
   const size = Number(/\((\d+)/.exec(type)?.[1] ?? Infinity);
-  const text = [...literals, `row ${n}`, `row-${n}@example.test`, "x", "XX", "XXX"];
+  const text = [...literals, `row ${n}`, `row-${n}@example.test`, "x", "ZZ", "ZZZ"];
   // Days and instants of a row lie together, and each row has a month of its own.
   const month = new Date(Date.UTC(2001, n, 1, 12)).toISOString();
   const fits = ofType[type.replace(/\(.*\)/, "")];
