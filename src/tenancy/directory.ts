@@ -112,7 +112,7 @@ export class Directory {
       : sql`t.id = (select tenant_id from platform.domains where host = ${value} and verified_at is not null)`;
     const context = { actor: "system", operation: "tenants.locate", requestId: "", readOnly: true };
     const rows = await this.doors.asPlatform(context, (tx) => findTenant(tx, by));
-    return rows.length ? toRecord(rows[0]) : null;
+    return rows[0] ?? null;
   }
 }
 
@@ -121,10 +121,8 @@ function jitter(): number {
   return crypto.getRandomValues(new Uint8Array(1))[0] / 255;
 }
 
-type Row = Omit<TenantRecord, "placement"> & { placement: Placement };
-
 function findTenant(tx: Tx, by: Fragment) {
-  return tx<Row>`select t.id, t.slug, t.name, t.status, t.tier, t.plan, t.time_zone, t.locale, t.currency,
+  return tx<TenantRecord>`select t.id, t.slug, t.name, t.status, t.tier, t.plan, t.time_zone, t.locale, t.currency,
       json_build_object('id', p.id, 'kind', p.kind, 'database', p.database_name, 'login', p.tenant_login,
         'key_id', p.key_id, 'tls_mode', s.tls_mode, 'tls_ca', s.tls_ca,
         'host', case when s.kind = 'byo' then s.host end, 'port', case when s.kind = 'byo' then s.port end) as placement
@@ -132,8 +130,4 @@ function findTenant(tx: Tx, by: Fragment) {
     join platform.placements p on p.id = t.placement_id
     join platform.servers s on s.id = p.server_id
     where ${by} and t.status not in ('provisioning', 'deleted', 'erased')`;
-}
-
-function toRecord(row: Row): TenantRecord {
-  return row;
 }

@@ -9,7 +9,8 @@ import { deployOwnServer } from "../../src/platform/fleet/deploy.ts";
 import { QUEUES } from "../../src/worker.ts";
 import { bootApp, type TestApp } from "../support/app.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { makeScratch, prove, type Scratch } from "./scratch.ts";
+import { holesIn } from "../../src/prove/rights.ts";
+import { makeScratch, type Scratch } from "./scratch.ts";
 
 let scratch: Scratch;
 let app: TestApp;
@@ -158,11 +159,11 @@ Deno.test("the proof finds what is wrong with the platform's database", loose, a
         name: plant.replaceAll(platformDatabase, "platform"),
         ...loose,
         fn: async () => {
-          assert.deepEqual(await prove(admin, sharedRoles()), []);
+          assert.deepEqual(await holesIn(admin, sharedRoles()), []);
           let found: string[] = [];
           await admin.begin(async (tx) => {
             await tx.unsafe(plant);
-            found = await prove(tx as unknown as Sql, sharedRoles());
+            found = await holesIn(tx as unknown as Sql, sharedRoles());
             throw new Error("undo");
           }).catch((error) => assert.ok(found.length > 0 || error.message === "undo", error));
           assert.match(found.join("\n"), says);

@@ -2,9 +2,9 @@
 // roles. Faults are planted as superuser.
 import { openDirect, type Sql, withDirect } from "../../src/db/direct.ts";
 import { newId } from "../../src/db/ids.ts";
-import { byoRoles, OWN_ROLES, type PlacementRoles } from "../../src/db/names.ts";
+import { holesIn } from "../../src/prove/rights.ts";
+import { byoRoles, type PlacementRoles } from "../../src/db/names.ts";
 import { closeDatabase, deployPlacement, ensurePlacementRoles, type RolloutReport } from "../../src/db/rollout.ts";
-import { fill, policyFiles } from "../../src/db/sql_files.ts";
 import { keyBlocks, type Signer } from "../../src/tenancy/context.ts";
 import { freshDatabase, type TestServer, testServer } from "../support/postgres.ts";
 
@@ -55,7 +55,7 @@ export async function makeScratch(prefix: string, options: { deployed?: boolean 
     migratorName,
     deploy: () => deployBy(migrator),
     deployElsewhere: () => withDirect(at(migratorName, "scratch"), deployBy),
-    prove: (sql) => prove(sql, roles),
+    prove: (sql) => holesIn(sql, roles),
     async drop() {
       await migrator.end();
       await admin.end();
@@ -63,28 +63,6 @@ export async function makeScratch(prefix: string, options: { deployed?: boolean 
       await dropRoles(server, [roles.tenantLogin, roles.owner, roles.keeper, migratorName]);
     },
   };
-}
-
-/** The findings of the proof in the current transaction, which an error of the proof does not end. */
-export async function prove(sql: Sql, roles: PlacementRoles): Promise<Findings> {
-  const [proof] = policyFiles("90");
-  const { platformLogin, queueLogin } = OWN_ROLES;
-  const text = fill(proof, {
-    owner: roles.owner,
-    keeper: roles.keeper,
-    tenant_login: roles.tenantLogin,
-    platform_login: platformLogin,
-    queue_login: queueLogin,
-    migrator: OWN_ROLES.migrator,
-  });
-  try {
-    await sql.unsafe(text);
-    return [];
-  } catch (error) {
-    const { code, detail } = error as { code?: string; detail?: string };
-    if (code !== "BH900" || !detail) throw error;
-    return detail.split("\n");
-  }
 }
 
 async function dropRoles(server: TestServer, names: string[]): Promise<void> {

@@ -6,6 +6,8 @@ import { signContext, type Signer } from "../../src/tenancy/context.ts";
 import type { TestApp, TestTenant } from "./app.ts";
 import { adminSql, secondTestServer, testServer } from "./postgres.ts";
 
+export { attempt, type DatabaseFault } from "../../src/prove/session.ts";
+
 /** A tenant's placement and how to look at it. */
 export interface Place {
   tenant: TestTenant;
@@ -80,26 +82,4 @@ export async function under<T>(place: Place, claim: Claim, work: (tx: Sql) => Pr
 /** Claims a context for the rest of the transaction, as the door's first statement does. */
 export async function enter(tx: Sql, { tenantId, proof }: Claim): Promise<void> {
   await tx`select set_config('app.tenant_id', ${tenantId}, true), set_config('app.proof', ${proof}, true)`;
-}
-
-/** Tries something without ending the transaction; gives its result or the error. */
-export async function attempt<T>(
-  tx: Sql,
-  work: (tx: Sql) => Promise<T>,
-): Promise<{ value?: T; error?: DatabaseFault }> {
-  try {
-    const savepoint = (tx as unknown as { savepoint: (run: (inner: Sql) => Promise<T>) => Promise<T> }).savepoint;
-    return { value: await savepoint(work) };
-  } catch (error) {
-    if (typeof (error as DatabaseFault).code !== "string") throw error;
-    return { error: error as DatabaseFault };
-  }
-}
-
-/** What is read of the server's errors. */
-export interface DatabaseFault {
-  code: string;
-  message: string;
-  detail?: string;
-  constraint_name?: string;
 }
