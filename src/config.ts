@@ -3,6 +3,7 @@ import { z } from "zod";
 import { AppError } from "./errors.ts";
 
 const list = z.string().transform((value) => value.split(",").map((part) => part.trim()).filter(Boolean));
+const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
 
 const schema = z.object({
   /** An administrator of the server (`postgres://user:password@host:port/database`). Without it the embedded server runs. */
@@ -39,11 +40,30 @@ const schema = z.object({
   POOL_PER_DATABASE: z.coerce.number().int().min(1).max(100).default(10),
   /** Shared secret of the queue's tick, for hosts that call it over HTTP. */
   TICK_SECRET: z.string().min(24).optional(),
+  /** Proxies of ours in front, each of which adds to X-Forwarded-For; 0: the socket's address is the caller's. */
+  TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  /** Requests a minute: of one address without signing in, of one address where secrets could be guessed, of an operator. */
+  LIMIT_ANONYMOUS_PER_MINUTE: perMinute.default(300),
+  LIMIT_STRICT_PER_MINUTE: perMinute.default(20),
+  LIMIT_OPERATOR_PER_MINUTE: perMinute.default(600),
+  /** Wrong passwords and codes from one network address that cost nothing; then it waits, at most a minute each time. */
+  LOGIN_FAILURES_PER_ADDRESS: z.coerce.number().int().min(1).max(1_000_000_000).default(50),
+  /** The same for every tenant, whatever its plan says; for installations that sell no plans. */
+  LIMIT_TENANT_PER_MINUTE: perMinute.optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
 });
 
 /** The configuration of one process. */
 export type Config = z.infer<typeof schema>;
+
+/** For tests and measurements, which ask more of one address and one tenant than anybody else would. */
+export const UNLIMITED = {
+  LIMIT_ANONYMOUS_PER_MINUTE: 1_000_000_000,
+  LIMIT_STRICT_PER_MINUTE: 1_000_000_000,
+  LIMIT_OPERATOR_PER_MINUTE: 1_000_000_000,
+  LIMIT_TENANT_PER_MINUTE: 1_000_000_000,
+  LOGIN_FAILURES_PER_ADDRESS: 1_000_000_000,
+} as const satisfies Partial<Config>;
 
 /**
  * Reads the configuration from environment variables.

@@ -5,7 +5,9 @@ import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import { AppError } from "./errors.ts";
 import { requestId } from "./http/call.ts";
+import { type Connected, fromConnection } from "./http/client_address.ts";
 import { problem } from "./http/problem.ts";
+import { secured } from "./http/security_headers.ts";
 import { hashSecretToken } from "./identity/secret_tokens.ts";
 import { noMail } from "./integrations/mail/mail.ts";
 import { createProcessLog, createServices, ownServers, platformHosts, type Running } from "./services.ts";
@@ -17,8 +19,11 @@ const TICK = { maxJobs: 50, maxMs: 20_000 };
 
 /** What a host calls. */
 export interface Edge {
-  /** Answers a request. `POST /tick` with `Authorization: Bearer <TICK_SECRET>` drains the queue. */
-  fetch(request: Request): Promise<Response>;
+  /**
+   * Answers a request; `info` is what the host tells of its connection.
+   * `POST /tick` with `Authorization: Bearer <TICK_SECRET>` drains the queue.
+   */
+  fetch(request: Request, info?: Connected): Promise<Response>;
   /** Works what is waiting, bounded; returns the number of jobs. */
   tick(): Promise<number>;
   /** Closes the connections. */
@@ -54,19 +59,20 @@ export function createEdge(config: Config): Edge {
     return await services.queue.tick(handlers(services), TICK);
   }
 
-  async function fetch(request: Request): Promise<Response> {
+  async function fetch(request: Request, info?: Connected): Promise<Response> {
     try {
+      fromConnection(request, info, config.TRUSTED_PROXIES);
       const { pathname } = new URL(request.url);
       if (request.method === "POST" && pathname === "/tick") {
         authorizeTick(request, config.TICK_SECRET);
-        return Response.json({ worked: await tick() });
+        return secured(Response.json({ worked: await tick() }), publicUrl!);
       }
       return await (await start()).app.fetch(request);
     } catch (error) {
       const known = error instanceof AppError
         ? error
         : new AppError("database_unavailable", undefined, { cause: error });
-      return problem(known, requestId(request));
+      return secured(problem(known, requestId(request)), publicUrl!);
     }
   }
 

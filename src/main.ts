@@ -1,5 +1,6 @@
-// The program: `deno task dev | demo | reset | db | keys | prove | bench`. The only file besides deploy.ts that reads the environment.
+// The program: `deno task dev | demo | reset | db | keys | audit | prove | bench`. The only file besides deploy.ts that reads the environment.
 import { Command, Option } from "commander";
+import * as audit from "./cli/audit.ts";
 import { bench } from "./cli/bench.ts";
 import { deploy, newMigration, status } from "./cli/db.ts";
 import { demo } from "./cli/demo.ts";
@@ -57,16 +58,39 @@ keys.command("rotate").description("sign with a new key; the old one is accepted
   .option("--json", "print the results as JSON", false)
   .action((options) => contextKeys.rotate({ config: config(true), dir: dir(), ...options }));
 
+const audits = program.command("audit").description("a tenant's audit: verify, export");
+audits.command("verify").description("follow the chain: nothing was changed, removed or put in")
+  .requiredOption("--tenant <slug>", "whose")
+  .option("--head <seq:hash>", "an earlier end of the chain, which must still be in it")
+  .option("--json", "print the result as JSON", false)
+  .action((options) => audit.verify({ config: config(true), dir: dir(), ...options }));
+audits.command("export").description("write every entry as JSON lines or CSV")
+  .requiredOption("--tenant <slug>", "whose")
+  .addOption(new Option("--format <format>", "as what").choices(["jsonl", "csv"]).default("jsonl"))
+  .option("--out <file>", "where to; by default the standard output")
+  .action((options) => audit.exportAll({ config: config(true), dir: dir(), ...options }));
+
 program.command("prove").description(
   "prove that no tenant can reach another one: rights, attacks, a random run, routes, jobs",
 )
-  .option("--url <postgres url>", "prove this database instead of a scratch deployment")
+  .option("--url <postgres url>", "prove this database of a deployment instead of a scratch deployment")
+  .option("--postgres <folder>", "run the scratch servers with these PostgreSQL programs, 15 or later")
   .option("--quick", "look at less: seconds instead of minutes", false)
   .option("--operations <number>", "random operations (100000, with --quick 2000)")
   .option("--seed <number>", "repeat a random run")
   .option("--mutants", "plant every known fault and show what finds it", false)
   .option("--json", "print the report as JSON", false)
   .option("--html <file>", "write the report as one page")
+  .addHelpText(
+    "after",
+    `
+A deployment's databases, each by its own URL, the shared one first. Nothing is left in them:
+  prove --url 'postgres://postgres:…@db.example.com:5432/bulkhead_shared?sslmode=require'
+The attacks need a superuser's login; with any other the rights are proven, and the report says what was not tried.
+
+Another version of PostgreSQL than the embedded one:
+  prove --postgres /usr/lib/postgresql/15/bin`,
+  )
   .action((options) => prove({ config: config(true), ...options }));
 
 program.command("bench").description("measure, with goals")

@@ -3,7 +3,9 @@ import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import { AppError } from "./errors.ts";
 import { requestId } from "./http/call.ts";
+import { fromConnection } from "./http/client_address.ts";
 import { problem } from "./http/problem.ts";
+import { secured } from "./http/security_headers.ts";
 import { ownHostsOnly, refuseTarget } from "./http/target.ts";
 import { noMail } from "./integrations/mail/mail.ts";
 import { createMailbox } from "./integrations/mail/mailbox.ts";
@@ -52,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { config, servers } = options;
   const deployed = options.deploy ? await deployOwnServer(servers, QUEUES) : null;
   let handle: (request: Request) => Response | Promise<Response> = (request) =>
-    problem(new AppError("overloaded", "The server is starting", { retryAfter: 1 }), requestId(request));
+    secured(problem(new AppError("overloaded", "The server is starting", { retryAfter: 1 }), requestId(request)), "");
   const listening = listen(config, (request) => handle(request));
   const { port } = listening.addr;
   const publicUrl = config.PUBLIC_URL ?? `http://${config.HOST === "0.0.0.0" ? "localhost" : config.HOST}:${port}`;
@@ -75,7 +77,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const hosts = platformHosts(config, publicUrl);
   const app = createApp(services, hosts);
   if (mailbox && !config.SMTP_URL) app.use("/dev/*", ownHostsOnly(hosts)).route("/dev/mail", mailPages(mailbox));
-  handle = (request) => refuseTarget(request) ?? app.fetch(request);
+  handle = (request) => {
+    const refusal = refuseTarget(request);
+    return refusal ? secured(refusal, publicUrl) : app.fetch(request);
+  };
   const stopWorker = options.worker ? await startWorker(services) : () => {};
   return {
     url: publicUrl,
@@ -110,7 +115,10 @@ async function putSample(services: Services): Promise<void> {
 function listen(config: Config, handler: (request: Request) => Response | Promise<Response>) {
   for (let port = config.PORT;; port++) {
     try {
-      return Deno.serve({ hostname: config.HOST, port, onListen: () => {} }, handler) as Deno.HttpServer<Deno.NetAddr>;
+      const options = { hostname: config.HOST, port, onListen: () => {} };
+      const received: Deno.ServeHandler = (request, info) =>
+        handler(fromConnection(request, info, config.TRUSTED_PROXIES));
+      return Deno.serve(options, received) as Deno.HttpServer<Deno.NetAddr>;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse) || port >= config.PORT + 50) throw error;
     }

@@ -14,8 +14,10 @@ import { createSmtpMail, type SmtpSettings } from "./integrations/mail/smtp.ts";
 import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
 import { Queue } from "./queue/queue.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
+import { CurrentAccess } from "./tenancy/access.ts";
 import { Directory } from "./tenancy/directory.ts";
 import { listenForChanges } from "./tenancy/invalidation.ts";
+import { Limits } from "./tenancy/limits.ts";
 import type { Hosts } from "./tenancy/locate.ts";
 import { Servers, type ServerSettings } from "./tenancy/servers.ts";
 import type { Services } from "./tenancy/services.ts";
@@ -140,7 +142,9 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     passwords,
     egress,
     directory,
+    limits: new Limits(doors, log),
     targets: new TenantTargets(servers, egress),
+    access: new CurrentAccess(),
     tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
     secrets: createLocalSecrets(servers.masterKey),
     mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail ?? noMail,
@@ -150,6 +154,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     async stop() {
       await listening?.stop();
       await queue.stop();
+      await services.limits.stop();
       await pools.end();
       passwords.close();
     },

@@ -3,16 +3,27 @@ import { RETIRE_QUEUE, retireReplacedKeys } from "./platform/placements/jobs.ts"
 import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.ts";
 import { publish, REFERENCE_QUEUE } from "./platform/reference/jobs.ts";
 import type { Handler, QueueDefinition } from "./queue/queue.ts";
+import { END_SESSIONS_QUEUE, endSessionsOfMember } from "./tenancy/accounts/end_sessions.ts";
 import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
 import type { Services } from "./tenancy/services.ts";
+import { FORGOT_QUEUE, mailReset } from "./tenant/auth/jobs.ts";
 import { jobs as invoices } from "./tenant/invoices/jobs.ts";
 import { jobs as reports } from "./tenant/reports/jobs.ts";
 
 /** Every queue. */
-export const QUEUES: QueueDefinition[] = [PROVISION_QUEUE, REFERENCE_QUEUE, RETIRE_QUEUE, TENANT_QUEUE];
+export const QUEUES: QueueDefinition[] = [
+  PROVISION_QUEUE,
+  REFERENCE_QUEUE,
+  RETIRE_QUEUE,
+  TENANT_QUEUE,
+  END_SESSIONS_QUEUE,
+  FORGOT_QUEUE,
+];
 
-/** Every kind of tenant job. */
-const KINDS = new Map<string, TenantJob>([...invoices, ...reports].map((job) => [job.kind, job]));
+/** Every kind of tenant job, by its name. */
+export const KINDS: ReadonlyMap<string, TenantJob> = new Map<string, TenantJob>(
+  [...invoices, ...reports].map((job) => [job.kind, job]),
+);
 
 /** The handler of each queue. */
 export function handlers(services: Services): Map<string, Handler> {
@@ -20,6 +31,8 @@ export function handlers(services: Services): Map<string, Handler> {
     [PROVISION_QUEUE.name, (job) => provisionTenant(services, job)],
     [REFERENCE_QUEUE.name, (job) => publish(services, job)],
     [RETIRE_QUEUE.name, (job) => retireReplacedKeys(services, job)],
+    [END_SESSIONS_QUEUE.name, (job) => endSessionsOfMember(services, job)],
+    [FORGOT_QUEUE.name, (job) => mailReset(services, job)],
     [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
   ]);
 }
@@ -28,6 +41,8 @@ const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> =
   [PROVISION_QUEUE.name]: { concurrency: 2 },
   [REFERENCE_QUEUE.name]: { concurrency: 1 },
   [RETIRE_QUEUE.name]: { concurrency: 2 },
+  [END_SESSIONS_QUEUE.name]: { concurrency: 2 },
+  [FORGOT_QUEUE.name]: { concurrency: 2 },
   [TENANT_QUEUE.name]: { concurrency: 4, perTenant: 2 },
 };
 

@@ -77,6 +77,7 @@ holds("packages() keeps each driver in its part", (files) => packages(files, lis
   "the driver's types in a module": one("src/http/new.ts", 'import type { Sql } from "postgres";'),
   "the queue's library in a module": imports("src/platform/new.ts", "pg-boss"),
   "tokens outside identity": imports("src/http/new.ts", "jose"),
+  "a provider for tests": imports("src/integrations/new.ts", "oidc-provider"),
   "a package from elsewhere": imports("src/http/new.ts", "npm:left-pad@1"),
   "the kit for tests, by its name": imports("src/tenant/new.ts", "bulkhead/testing"),
   "a file from the network": imports("src/http/new.ts", "https://deno.land/x/a.ts"),

@@ -4,8 +4,8 @@
 --
 -- Three settings travel with each transaction, transaction-local: app.tenant_id (claimed), app.proof, app.operation.
 -- A setting alone would not survive SQL injection, so the claim counts only with its proof
---     v1.<key id>.<user>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
---     mac = HMAC-SHA256(key, 'v1.<key id>.<user>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
+--     v1.<key id>.<actor>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
+--     mac = HMAC-SHA256(key, 'v1.<key id>.<actor>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
 -- The key is the placement's own, so that the owner of a customer's server can forge nothing anywhere else.
 
 create schema if not exists app authorization :"keeper";
@@ -107,6 +107,17 @@ $$;
 comment on function app.tenant_id() is 'The tenant of this transaction, proven; null when none was entered';
 revoke all on function app.tenant_id() from public;
 grant execute on function app.tenant_id() to :"owner", :"tenant_login";
+
+-- Who acts: the third part of the proof, `-` (the platform, or nobody), `member:<uuid>`, `key:<uuid>` or `operator:<uuid>`;
+-- `:units` at its end limits the rows to the actor's units. It is what the platform signed wherever app.tenant_id() was
+-- asked in the same statement, as every guard does; alone it is only a claim.
+create or replace function app.actor() returns text
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$ select split_part(current_setting('app.proof', true), '.', 3) $$;
+comment on function app.actor() is 'Who acts in this transaction: -, member:<uuid>, key:<uuid> or operator:<uuid>, with :units at the end';
+revoke all on function app.actor() from public;
+grant execute on function app.actor() to :"owner", :"tenant_login";
 
 -- UUID version 7 (RFC 9562, 5.7). PostgreSQL has its own only from 18 on.
 create or replace function app.uuid_v7() returns uuid

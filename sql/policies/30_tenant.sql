@@ -11,19 +11,63 @@ revoke all on all routines in schema tenant from public, :"tenant_login";
 
 call app.isolate('tenant.members');
 grant select on tenant.members to :"tenant_login";
-grant insert (id, first_name, last_name, email, password_hash, role, status, must_change_password, metadata) on tenant.members to :"tenant_login";
-grant update (first_name, last_name, email, password_hash, role, status, must_change_password, metadata, last_login_at, updated_at, deleted_at) on tenant.members to :"tenant_login";
+grant insert (id, first_name, last_name, email, role, status, account_id, metadata) on tenant.members to :"tenant_login";
+grant update (first_name, last_name, email, role, status, account_id, access_version, metadata, last_login_at, updated_at, deleted_at) on tenant.members to :"tenant_login";
 -- No DELETE: members are removed by deleted_at, what they did stays attributable.
 
 call app.isolate('tenant.sessions');
 grant select, delete on tenant.sessions to :"tenant_login";
-grant insert (id, member_id, refresh_hash, expires_at) on tenant.sessions to :"tenant_login";
+grant insert (id, member_id, refresh_hash, expires_at, kind, mfa, address, agent) on tenant.sessions to :"tenant_login";
 grant update (refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, revoked_reason) on tenant.sessions to :"tenant_login";
 
-call app.isolate('tenant.setup_tokens');
-grant select, delete on tenant.setup_tokens to :"tenant_login";
-grant insert (member_id, token_hash, expires_at) on tenant.setup_tokens to :"tenant_login";
-grant update (used_at) on tenant.setup_tokens to :"tenant_login";
+call app.isolate('tenant.roles');
+grant select, delete on tenant.roles to :"tenant_login";
+grant insert (key, name, description, permissions, includes, effective, units_only) on tenant.roles to :"tenant_login";
+grant update (name, description, permissions, includes, effective, units_only, updated_at) on tenant.roles to :"tenant_login";
+
+call app.isolate('tenant.access_settings');
+grant select on tenant.access_settings to :"tenant_login";
+grant insert (default_role, mfa_required) on tenant.access_settings to :"tenant_login";
+grant update (default_role, mfa_required, updated_at) on tenant.access_settings to :"tenant_login";
+
+call app.isolate('tenant.units');
+grant select, delete on tenant.units to :"tenant_login";
+grant insert (name, parent_id) on tenant.units to :"tenant_login";
+grant update (name, parent_id, updated_at) on tenant.units to :"tenant_login";
+
+call app.isolate('tenant.member_units');
+grant select, delete on tenant.member_units to :"tenant_login";
+grant insert (member_id, unit_id) on tenant.member_units to :"tenant_login";
+
+call app.isolate('tenant.invitations');
+grant select on tenant.invitations to :"tenant_login";
+grant insert (id, email, role, unit_ids, locale, message, invited_by, expires_at) on tenant.invitations to :"tenant_login";
+grant update (role, unit_ids, locale, message, status, sends, sent_at, expires_at, accepted_at, member_id, updated_at) on tenant.invitations to :"tenant_login";
+-- No UPDATE of the address: the link that was mailed is for it. No DELETE: who was invited stays told.
+
+call app.isolate('tenant.api_keys');
+grant select on tenant.api_keys to :"tenant_login";
+grant insert (id, name, hint, key_hash, permissions, requests_per_minute, created_by, expires_at, replaces) on tenant.api_keys to :"tenant_login";
+grant update (name, permissions, requests_per_minute, expires_at, last_used_at, revoked_at, access_version, updated_at) on tenant.api_keys to :"tenant_login";
+-- No UPDATE of the hash, no DELETE: what a key did stays attributable.
+
+call app.isolate('tenant.impersonations');
+grant select on tenant.impersonations to :"tenant_login";
+grant insert (id, operator_id, operator_email, reason, read_only, expires_at) on tenant.impersonations to :"tenant_login";
+grant update (ended_at, access_version) on tenant.impersonations to :"tenant_login";
+-- Nothing else is changed, and no DELETE: the tenant sees who was there.
+
+call app.isolate('tenant.identity_providers');
+grant select, delete on tenant.identity_providers to :"tenant_login";
+grant insert (id, name, issuer, client_id, client_secret_sealed, audience, jwks_uri, claims, email_domains, joins, join_role, enabled)
+  on tenant.identity_providers to :"tenant_login";
+grant update (name, client_id, client_secret_sealed, audience, jwks_uri, claims, email_domains, joins, join_role, enabled, updated_at)
+  on tenant.identity_providers to :"tenant_login";
+
+call app.isolate('tenant.identities');
+grant select, delete on tenant.identities to :"tenant_login";
+grant insert (provider_id, subject, member_id) on tenant.identities to :"tenant_login";
+grant update (last_login_at) on tenant.identities to :"tenant_login";
 
 call app.isolate('tenant.jobs');
 grant select on tenant.jobs to :"tenant_login";
@@ -35,5 +79,37 @@ call app.isolate('tenant.idempotency_keys');
 grant select, delete on tenant.idempotency_keys to :"tenant_login";
 grant insert (member_id, key, operation, request_hash) on tenant.idempotency_keys to :"tenant_login";
 grant update (status, response) on tenant.idempotency_keys to :"tenant_login";
+
+-- Asked by the statement that enters a tenant: whether what the caller was given is still in force. It travels with the first
+-- query, so that a change of a role, a revoked session or key bites at the next statement and costs no round trip of its own.
+-- It also asks app.tenant_id(), and so refuses a closed tenant even where the query itself would touch no row.
+create or replace function tenant.check_access(kind text, subject uuid, version int) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  current_version int;
+begin
+  if kind = 'member' then
+    select access_version into current_version from tenant.members
+    where id = subject and status = 'active' and deleted_at is null;
+  elsif kind = 'key' then
+    select access_version into current_version from tenant.api_keys
+    where id = subject and revoked_at is null and (expires_at is null or expires_at > clock_timestamp());
+  elsif kind = 'operator' then
+    select access_version into current_version from tenant.impersonations
+    where id = subject and ended_at is null and expires_at > clock_timestamp();
+  else
+    perform app.tenant_id();
+    return;
+  end if;
+  if current_version is distinct from version then
+    raise exception using errcode = 'BH002', message = 'access has changed';
+  end if;
+end
+$$;
+comment on function tenant.check_access(text, uuid, int) is 'Raises BH002 unless what the caller may do is still as it was when it was read';
+revoke all on function tenant.check_access(text, uuid, int) from public;
+grant execute on function tenant.check_access(text, uuid, int) to :"tenant_login";
 
 reset role;

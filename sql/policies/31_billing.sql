@@ -6,8 +6,8 @@ set local role :"owner";
 
 call app.isolate('tenant.buildings');
 grant select, delete on tenant.buildings to :"tenant_login";
-grant insert (name, address, postal_code, city, country) on tenant.buildings to :"tenant_login";
-grant update (name, address, postal_code, city, country, updated_at) on tenant.buildings to :"tenant_login";
+grant insert (name, address, postal_code, city, country, unit_id) on tenant.buildings to :"tenant_login";
+grant update (name, address, postal_code, city, country, unit_id, updated_at) on tenant.buildings to :"tenant_login";
 
 call app.isolate('tenant.properties');
 grant select, delete on tenant.properties to :"tenant_login";

@@ -16,6 +16,11 @@ declare
   login name := names ->> 'login';
   guard constant text := '(tenant_id = ( SELECT app.tenant_id() AS tenant_id))';
   run_time name[];
+  -- By catalogue and not by to_regprocedure(): the migrator may not use the schemas that it proves.
+  audits constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'tenant' and p.proname ~ '^audit_(of_|note$|statement$)' and p.prorettype = 'trigger'::regtype);
+  audit_calls constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'tenant' and (p.proname, p.pronargs) in (values ('audit_refused', 4), ('audit_visited', 2), ('audit_head', 0)));
   holes text[] := '{}';
   hole text;
 begin
@@ -162,6 +167,38 @@ begin
       from pg_trigger g join pg_class t on t.oid = g.tgrelid join pg_namespace n on n.oid = t.relnamespace
         join pg_proc f on f.oid = g.tgfoid
       where n.nspname = 'tenant' and not g.tgisinternal and f.prosecdef
+        and f.oid <> all (coalesce(audits, '{}'))
+  loop holes := holes || hole; end loop;
+
+  -- The audit: every table is audited or says why not, by a trigger that fires at every change of what it does not leave out;
+  -- what enters and chains the entries is the owner's, and nobody else's.
+  for hole in
+    select format('table "%s" is neither audited nor said not to be', t.oid::regclass)
+      from pg_class t join pg_namespace n on n.oid = t.relnamespace
+      where n.nspname = 'tenant' and t.relkind in ('r', 'p') and not t.relispartition and t.relname <> 'audit'
+        and coalesce(obj_description(t.oid, 'pg_class'), '') not like '%. Not audited: %'
+        and not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+          where g.tgrelid = t.oid and p.oid = any (audits) and p.proname = 'audit_of_' || t.relname and g.tgenabled in ('O', 'A')
+            and g.tgtype = 29 and g.tgdeferrable and g.tginitdeferred and g.tgqual is null -- 29: row, insert, delete, update
+            and not exists (select from pg_attribute a where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+              and a.attnum <> all (g.tgattr)
+              and a.attname <> all (split_part(encode(g.tgargs, 'escape'), '\000', 1)::name[])))
+        and 3 <> (select count(distinct g.tgtype) from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+          where g.tgrelid = t.oid and p.oid = any (audits) and p.proname = 'audit_statement' and g.tgenabled in ('O', 'A')
+            and g.tgtype in (4, 8, 16) and g.tgqual is null and g.tgattr = '') -- after each statement
+    union all
+    select format('function "%s" %s', p.oid::regprocedure, f.fault) from pg_proc p,
+      lateral (values (pg_get_userbyid(p.proowner) <> owner, 'is not owned by the owner of the tables'),
+        (not p.prosecdef, 'cannot write the audit (SECURITY DEFINER is off)'),
+        (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false), 'has no fixed search_path')) f(broken, fault)
+      where p.oid = any (audits || audit_calls) and f.broken
+    union all
+    select 'what is noted for the audit is not entered at the commit'
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'app' and c.relname = 'audit_pending' and not exists (
+        select from pg_trigger g join pg_proc p on p.oid = g.tgfoid
+        where g.tgrelid = c.oid and p.oid = any (audits) and p.proname = 'audit_note' and g.tgenabled in ('O', 'A')
+          and g.tgtype = 5 and g.tgdeferrable and g.tginitdeferred and g.tgqual is null)
   loop holes := holes || hole; end loop;
 
   -- Grants on relations and columns, each held against what is allowed in its schema; tenant_id is never written (R1, R7).
@@ -179,10 +216,14 @@ begin
         'column "' || attname || '" of ', oid::regclass)
       from named where case nspname
         when 'tenant' then not (who = login and relkind in ('r', 'p', 'v') and not relispartition and not is_grantable
+          and (privilege_type = 'SELECT' or oid::regclass::text <> 'tenant.audit') -- the audit is append-only
           and (privilege_type = 'SELECT' or (privilege_type = 'DELETE' and attname is null)
             or (privilege_type in ('INSERT', 'UPDATE') and coalesce(attname, 'tenant_id') <> 'tenant_id')))
         when 'reference' then not (who = login and relkind in ('r', 'p', 'v') and not is_grantable and privilege_type = 'SELECT')
-        when 'app' then not (who = owner and oid::regclass::text = 'app.migrations' and privilege_type in ('SELECT', 'INSERT'))
+        when 'app' then not (who = owner and attname is null and not is_grantable and privilege_type = any (case oid::regclass::text
+          when 'app.migrations' then array['SELECT', 'INSERT']
+          when 'app.audit_heads' then array['SELECT', 'INSERT', 'UPDATE']
+          when 'app.audit_pending' then array['SELECT', 'INSERT', 'DELETE', 'TRIGGER'] else '{}' end))
         when 'platform' then who = 'PUBLIC' or who in (login, names ->> 'queue')
           or (who = names ->> 'platform' and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
         when 'pgboss' then who = 'PUBLIC' or who = login
@@ -191,7 +232,7 @@ begin
       end
   loop holes := holes || hole; end loop;
 
-  -- Functions: nothing that runs with another's rights may be called by the tenant login, but app.tenant_id() (R7).
+  -- Functions: nothing that runs with another's rights may be called by the tenant login, but app.tenant_id() and the audit's three (R7).
   for hole in
     select format('function "%s" runs with the rights of "%s" and can be called by the tenant login',
         p.oid::regprocedure, pg_get_userbyid(p.proowner))
@@ -200,6 +241,7 @@ begin
         and exists (select from pg_roles where rolname = login)
         and has_function_privilege(login, p.oid, 'execute') and has_schema_privilege(login, n.oid, 'usage')
         and not (n.nspname = 'app' and p.proname = 'tenant_id' and p.pronargs = 0)
+        and p.oid <> all (coalesce(audit_calls, '{}'))
     union all
     select format('function "app.tenant_id()" %s', f.fault) from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
       lateral (values (p.provolatile <> 's', 'is not STABLE'), (not p.prosecdef, 'cannot read the keys (SECURITY DEFINER is off)'),

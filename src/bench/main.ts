@@ -88,7 +88,7 @@ async function importSpeed(client: Client, chapter: { meterId: string; token: st
 async function roundTrips(local: Local, chapter: { tenantId: string }): Promise<number> {
   const { directory, targets } = local.services;
   const tenant = await directory.byId(chapter.tenantId);
-  const entering = { userId: null, operation: "bench", requestId: "", readOnly: true };
+  const entering = { operation: "bench", requestId: "", readOnly: true };
   const { target, sign, tenantId } = await targets.context(tenant!, entering);
   const { createDoors } = await import("../db/doors.ts");
   const pool = new Pool(target, { max: 1 });

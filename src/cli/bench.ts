@@ -1,5 +1,5 @@
 // `bench`: measures and prints name, value, goal and whether it was reached. Each suite is a file in src/bench.
-import type { Config } from "../config.ts";
+import { type Config, UNLIMITED } from "../config.ts";
 import { benchMain } from "../bench/main.ts";
 import { benchWall } from "../bench/wall/suite.ts";
 import { endProgram } from "../embedded/shutdown.ts";
@@ -23,7 +23,7 @@ const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = { mai
 export async function bench(options: { config: Config; suite: string; json: boolean }): Promise<void> {
   const suite = SUITES[options.suite];
   if (!suite) throw new Error(`There is no suite "${options.suite}"; choose ${Object.keys(SUITES).join(", ")}`);
-  const measured = await suite(options.config).catch(async (error) => {
+  const measured = await suite({ ...options.config, ...UNLIMITED }).catch(async (error) => {
     console.error(error instanceof Error ? error.message : String(error));
     await endProgram(1); // what was started is stopped, and the temporary folder removed
     throw error;

@@ -51,7 +51,7 @@ async function announce(local: Local, told: StoryResult["tenants"]): Promise<voi
   const { directory, targets } = local.services;
   const tenants = await Promise.all(told.map(async ({ slug, tier, tenant_id: id }) => {
     const tenant = await directory.byId(id);
-    const entering = { userId: null, operation: "demo", requestId: "", readOnly: true };
+    const entering = { operation: "demo", requestId: "", readOnly: true };
     const { target } = await targets.context(tenant!, entering);
     const email = CAST.find((organisation) => organisation.slug === slug)!.admin.email;
     const password = await local.home.secrets.password(`demo-${slug}`);

@@ -19,6 +19,8 @@ export interface ProveCommand {
   quick: boolean;
   mutants: boolean;
   url?: string;
+  /** The folder of the PostgreSQL programs that run the scratch servers. */
+  postgres?: string;
   operations?: string;
   seed?: string;
   json: boolean;
@@ -36,7 +38,7 @@ export async function prove(command: ProveCommand): Promise<void> {
 }
 
 async function scratchReport(command: ProveCommand, say: (sentence: string) => void): Promise<Report> {
-  return await proveScratch(await groundsFor(command.config, say), {
+  return await proveScratch(await groundsFor(command, say), {
     quick: command.quick,
     operations: whole("--operations", command.operations),
     seed: whole("--seed", command.seed),
@@ -45,7 +47,7 @@ async function scratchReport(command: ProveCommand, say: (sentence: string) => v
 }
 
 async function provedMutants(command: ProveCommand, say: (sentence: string) => void): Promise<number> {
-  const results = await proveMutants(await groundsFor(command.config, say), { quick: command.quick, say });
+  const results = await proveMutants(await groundsFor(command, say), { quick: command.quick, say });
   console.log(command.json ? JSON.stringify(results, null, 2) : asMutantText(results));
   return results.every(({ foundBy }) => foundBy.length > 0) ? 0 : 1;
 }
@@ -64,7 +66,10 @@ function whole(option: string, text: string | undefined): number | undefined {
 }
 
 /** The servers of the scratch deployment: `DATABASE_URL` or an embedded one, and always an embedded one for the customer. */
-async function groundsFor(config: Config, say: (sentence: string) => void): Promise<Grounds> {
+async function groundsFor(
+  { config, postgres: programs }: ProveCommand,
+  say: (sentence: string) => void,
+): Promise<Grounds> {
   if (config.DATABASE_URL && !config.BULKHEAD_MASTER_KEY) {
     throw new Error(
       'Set "BULKHEAD_MASTER_KEY" too: the passwords of the roles on the server of "DATABASE_URL" derive from it',
@@ -74,7 +79,8 @@ async function groundsFor(config: Config, say: (sentence: string) => void): Prom
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-prove-" });
   onShutdown("temporary folder", () => Deno.remove(dir, { recursive: true }));
   const embedded = async (name: string, port: number) => {
-    const cluster = await startCluster({ dir, name, port, superuserPassword: crypto.randomUUID(), fast: true });
+    const superuserPassword = crypto.randomUUID();
+    const cluster = await startCluster({ dir, name, port, superuserPassword, programs, fast: true });
     onShutdown(`PostgreSQL "${name}"`, () => cluster.stop());
     return cluster.superuser;
   };

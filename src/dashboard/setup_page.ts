@@ -2,8 +2,9 @@
 // browsers do not send, so it is in no log; the page loads nothing from elsewhere and runs no inline script.
 import type { OpenAPIHono } from "@hono/zod-openapi";
 
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; " +
-  "frame-ancestors 'none'; base-uri 'none'";
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; form-action 'none'; " +
+  "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 const HEADERS = {
   "content-security-policy": POLICY,
@@ -20,7 +21,7 @@ output[data-kind=bad] { color: #a11 } output[data-kind=good] { color: #161 }`;
 
 const SCRIPT = `const form = document.querySelector("form"), output = document.querySelector("output");
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
-const slug = location.pathname.split("/")[2];
+const [slug, action] = location.pathname.split("/").slice(2);
 const say = (kind, text) => { output.dataset.kind = kind; output.textContent = text; };
 if (!token) { say("bad", "This link is not complete. Open it from the mail again."); form.hidden = true; }
 form.addEventListener("submit", async (event) => {
@@ -29,7 +30,7 @@ form.addEventListener("submit", async (event) => {
   if (password !== again) return say("bad", "The two passwords differ.");
   form.querySelector("button").disabled = true;
   try {
-    const answer = await fetch("/t/" + slug + "/v1/auth/setup-password", { method: "POST",
+    const answer = await fetch("/t/" + slug + "/v1/auth/" + action, { method: "POST",
       headers: { "content-type": "application/json" }, body: JSON.stringify({ token, password }) });
     if (answer.ok) { form.hidden = true; history.replaceState(null, "", location.pathname);
       return say("good", "Your password is set. You can sign in now."); }
@@ -40,16 +41,19 @@ form.addEventListener("submit", async (event) => {
 });`;
 
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Set your password</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/assets/setup.css"></head><body>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/assets/setup.css"></head><body>
 <h1>Set your password</h1><form><label for="new">New password (at least 10 characters)</label>
 <input id="new" type="password" autocomplete="new-password" minlength="10" maxlength="256" required autofocus>
 <label for="again">The same again</label>
 <input id="again" type="password" autocomplete="new-password" minlength="10" maxlength="256" required>
 <button>Set password</button></form><output role="status"></output><script src="/assets/setup.js"></script></body></html>`;
 
-/** Serves `/t/{slug}/setup-password`. The page is the same for every slug, also for one that does not exist. */
+/** Serves `/t/{slug}/setup-password` and `…/reset-password`. The page is the same for every slug, also for one that does not exist. */
 export function serveSetupPage(app: OpenAPIHono): void {
-  app.get("/t/:slug/setup-password", (c) => c.html(PAGE, 200, HEADERS));
+  for (const action of ["setup-password", "reset-password"]) {
+    app.get(`/t/:slug/${action}`, (c) => c.html(PAGE, 200, HEADERS));
+  }
   app.get("/assets/setup.js", (c) => c.body(SCRIPT, 200, { ...HEADERS, "content-type": "text/javascript" }));
   app.get("/assets/setup.css", (c) => c.body(STYLE, 200, { ...HEADERS, "content-type": "text/css" }));
 }

@@ -11,7 +11,10 @@ import type { ContextStatement } from "./wire_messages.ts";
 /** Who acts where: a statement that is sent before the others of an operation, in the same transaction. */
 export interface Context {
   statement: ContextStatement;
-  /** The statement's values for one operation on the backend with this process id (0 if unknown). */
+  /**
+   * The statement's values for one operation on the backend with this process id (0 if unknown). The first one names the
+   * guest, a tenant or an actor: what one guest sets for the session is undone before the next one enters.
+   */
   values(pid: number): string[];
 }
 
@@ -37,6 +40,9 @@ export class Connection {
   generation = 0;
   /** When it became idle, in the milliseconds of `performance.now()`. */
   idleSince = 0;
+  /** Whose visit was the last, so whose settings the session may have; undefined: nobody's, null: that is not known. */
+  #guest: string | null | undefined;
+  #entering: string | undefined;
   readonly #driver: postgres.Sql;
 
   constructor(readonly wire: Wire, onNotice: (notice: postgres.Notice) => void = () => {}) {
@@ -60,9 +66,12 @@ export class Connection {
    * Sends a statement with the context before it: alone in its transaction, or with `begin` as the first of several.
    * @throws PostgresError as the server gave it; AppError when the connection broke.
    */
-  enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
-    this.wire.enter(this.#prelude(context), begin);
-    return this.#execute(statement);
+  async enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
+    const values = context.values(this.wire.pid);
+    this.wire.enter(this.#prelude(context, values), begin, this.#changesHands(values[0]));
+    const rows = await this.#execute<T>(statement);
+    if (this.wire.transaction === "none") this.#left();
+    return rows;
   }
 
   /** Sends a further statement of the transaction; `renewed` is the context again, for one that outlives its proof. */
@@ -70,13 +79,15 @@ export class Connection {
     if (this.wire.transaction === "none" && !this.wire.down) {
       return Promise.reject(new AppError("internal", "The transaction was ended by a statement inside the scope"));
     }
-    this.wire.within(renewed && this.#prelude(renewed));
+    this.wire.within(renewed && this.#prelude(renewed, renewed.values(this.wire.pid)));
     return this.#execute(statement);
   }
 
-  async commit(): Promise<void> {
+  /** Commits; `renewed` as in `within()`. Triggers that were put off until now may refuse. */
+  async commit(renewed?: Context): Promise<void> {
     if (this.wire.transaction === "failed") throw new AppError("internal", "The transaction has failed");
-    await this.within(COMMIT);
+    await this.within(COMMIT, renewed);
+    this.#left();
   }
 
   /** Ends an open transaction; where that is not possible the connection is cut, which does the same. */
@@ -87,9 +98,25 @@ export class Connection {
     await this.within(ROLLBACK).catch(() => this.wire.destroy());
   }
 
-  #prelude(context: Context) {
+  #prelude(context: Context, values: string[]) {
     const statement = this.wire.pooled ? context.statement.unnamed : context.statement;
-    return { statement, bytes: statement.bind(context.values(this.wire.pid)) };
+    return { statement, bytes: statement.bind(values) };
+  }
+
+  /**
+   * Whether the session must forget its settings for this guest. They are known to be its own only where its visit ended
+   * well: what undoes a visit undoes the forgetting too.
+   */
+  #changesHands(guest: string | undefined): boolean {
+    this.#entering = guest;
+    if (guest === undefined) return false; // nobody enters
+    const before = this.#guest;
+    this.#guest = null;
+    return before !== undefined && before !== guest;
+  }
+
+  #left(): void {
+    if (this.#entering !== undefined) this.#guest = this.#entering;
   }
 
   async #execute<T>(statement: Statement): Promise<Rows<T>> {

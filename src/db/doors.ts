@@ -8,6 +8,22 @@ import type { Pools } from "./pools.ts";
 import type { Query, Tx } from "./sql.ts";
 import { fromDatabase, isRefusal } from "./sqlstate.ts";
 
+/** The row that says what a caller may do, and its version when that was read. */
+export interface Access {
+  /** member, key or operator: see tenant.check_access() in sql/policies/30_tenant.sql. */
+  kind: string;
+  id: string;
+  version: number;
+}
+
+/** Where a request came from. */
+export interface Origin {
+  request?: string;
+  address?: string | null;
+  agent?: string | null;
+  impersonating?: string;
+}
+
 /** Who enters which tenant, where it lives, and for what. */
 export interface TenantContext {
   target: Target;
@@ -18,6 +34,10 @@ export interface TenantContext {
   operation: string;
   requestId: string;
   readOnly: boolean;
+  /** What the caller was given, if it is to be compared with what is in force. */
+  access?: Access;
+  /** Where the request came from, for the audit. */
+  origin?: Origin;
   /** Milliseconds that the whole visit may take. */
   deadlineMs?: number;
 }
@@ -26,6 +46,8 @@ export interface TenantContext {
 export interface PlatformContext {
   /** `operator:<id>`, `system` or `anonymous`. */
   actor: string;
+  /** What an operator was given, compared with what is in force. */
+  access?: Access;
   operation: string;
   requestId: string;
   readOnly: boolean;
@@ -46,15 +68,18 @@ export interface Doors {
 const ENTER_TENANT = new ContextStatement(
   "bulkhead_tenant",
   `select set_config('app.tenant_id', $1, true), set_config('app.proof', $2, true),
-    set_config('app.operation', $3, true), set_config('transaction_read_only', $4, true)`,
-  4,
+    set_config('app.operation', $3, true), set_config('app.origin', $4, true), set_config('transaction_read_only', $5, true),
+    tenant.check_access($6, nullif($7, '')::uuid, $8::int)`,
+  8,
 );
+
+const NOBODY: Access = { kind: "-", id: "", version: 0 };
 
 const ENTER_PLATFORM = new ContextStatement(
   "bulkhead_platform",
   `select set_config('app.actor', $1, true), set_config('app.operation', $2, true),
-    set_config('transaction_read_only', $3, true)`,
-  3,
+    set_config('transaction_read_only', $3, true), platform.check_access($4, nullif($5, '')::uuid, $6::int)`,
+  6,
 );
 
 /** Makes the doors over the process's pools. `platform` is the control plane's database and login. */
@@ -65,7 +90,10 @@ export function createDoors(pools: Pools, platform: Target, log: Log): Doors {
   return {
     async asTenant(context, work) {
       const { tenantId, operation, readOnly } = context;
-      const values = (pid: number) => [tenantId, context.sign(pid), operation, readOnly ? "on" : "off"];
+      const { kind, id, version } = context.access ?? NOBODY;
+      const origin = JSON.stringify(context.origin ?? {});
+      const entered = [readOnly ? "on" : "off", kind, id, String(version)];
+      const values = (pid: number) => [tenantId, context.sign(pid), operation, origin, ...entered];
       try {
         return await visit(pools.get(context.target), { statement: ENTER_TENANT, values }, work, context.deadlineMs);
       } catch (error) {
@@ -81,7 +109,9 @@ export function createDoors(pools: Pools, platform: Target, log: Log): Doors {
       }
     },
     async asPlatform(context, work) {
-      const values = () => [context.actor, context.operation, context.readOnly ? "on" : "off"];
+      const { kind, id, version } = context.access ?? NOBODY;
+      const entered = [context.readOnly ? "on" : "off", kind, id, String(version)];
+      const values = () => [context.actor, context.operation, ...entered];
       try {
         return await visit(pools.get(platform), { statement: ENTER_PLATFORM, values }, work, context.deadlineMs);
       } catch (error) {

@@ -52,13 +52,17 @@ export function driverTypes(): Record<string, unknown> {
   return types;
 }
 
+const UTC = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?\+00$/;
+
 /**
  * An instant as ISO 8601 in UTC, `2011-12-01T05:00:00.000Z`. Microseconds are kept where there are any, so that a value
  * sent back finds its row again; what has no such form (infinity, years before Christ) is returned as PostgreSQL wrote it.
  */
 export function toInstant(text: string): string {
-  const utc = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d{1,6})?\+00$/.exec(text);
-  if (utc) return `${utc[1]}T${utc[2]}${(utc[3] ?? ".").padEnd(4, "0")}Z`;
+  if (UTC.test(text)) {
+    const clock = text.slice(11, -3);
+    return `${text.slice(0, 10)}T${clock.length === 8 ? `${clock}.000` : clock.padEnd(12, "0")}Z`;
+  }
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? text : date.toISOString();
 }

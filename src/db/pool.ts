@@ -54,6 +54,7 @@ export class Pool implements Leases {
   readonly #waiting = new Set<Waiter>();
   readonly #closing = new Set<Promise<void>>();
   readonly #deadlines = new Watch<Connection>();
+  readonly #patience = new Watch<Waiter>();
   #opening = 0;
   #generation = 0;
   #ended = false;
@@ -98,17 +99,9 @@ export class Pool implements Leases {
     const connection = this.#idle.pop();
     if (connection) return this.#lent(connection);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(waiter);
-        reject(this.#tooLate());
-      }, this.#options.queueMs);
-      const settle = <V>(settled: (value: V) => void) => (value: V) => {
-        clearTimeout(timer);
-        this.#waiting.delete(waiter);
-        settled(value);
-      };
-      const waiter: Waiter = { resolve: settle(resolve), reject: settle(reject) };
+      const waiter: Waiter = { resolve, reject };
       this.#waiting.add(waiter);
+      this.#patience.add(waiter, this.#options.queueMs, () => this.#served(waiter).reject(this.#tooLate()));
       this.grow();
     });
   }
@@ -147,7 +140,8 @@ export class Pool implements Leases {
     this.#ended = true;
     clearTimeout(this.#sweeper);
     const ended = new AppError("database_unavailable", "The pool has ended");
-    for (const waiter of [...this.#waiting]) waiter.reject(ended);
+    for (const waiter of [...this.#waiting]) this.#served(waiter).reject(ended);
+    this.#patience.stop();
     while (this.shed());
     const until = performance.now() + graceMs;
     while (this.#all.size + this.#opening > 0 && performance.now() < until) {
@@ -192,17 +186,24 @@ export class Pool implements Leases {
   /** With other connections alive only one waiter pays; without, nobody would serve the others in time. */
   #openFailed(error: AppError): void {
     const hopeless = this.#all.size + this.#opening === 0;
-    for (const waiter of [...this.#waiting].slice(0, hopeless ? undefined : 1)) waiter.reject(error);
+    for (const waiter of [...this.#waiting].slice(0, hopeless ? undefined : 1)) this.#served(waiter).reject(error);
     this.grow();
   }
 
   #offer(connection: Connection): void {
     const [waiter] = this.#waiting;
-    if (waiter) return waiter.resolve(this.#lent(connection));
+    if (waiter) return this.#served(waiter).resolve(this.#lent(connection));
     connection.idleSince = performance.now();
     this.#idle.push(connection);
     if (this.#idle.length === 1) this.#sweepLater();
     this.#options.budget?.idle(this);
+  }
+
+  /** Takes somebody out of the queue. */
+  #served(waiter: Waiter): Waiter {
+    this.#waiting.delete(waiter);
+    this.#patience.remove(waiter);
+    return waiter;
   }
 
   #lent(connection: Connection): Connection {
@@ -240,12 +241,13 @@ export class Pool implements Leases {
     return new AppError("overloaded", `No connection became free within ${queueMs} ms`, { retryAfter: 1 });
   }
 
-  /** Closes connections when they have been idle for `idleMs`; the oldest is first in the list. */
+  /** Closes connections when they have been idle for `idleMs`, by one timer; the oldest is first in the list. */
   #sweepLater(): void {
     const oldest = this.#idle[0];
-    if (!oldest || this.#ended) return;
+    if (this.#sweeper || !oldest || this.#ended) return;
     const { idleMs } = this.#options;
     this.#sweeper = startTimer(() => {
+      this.#sweeper = undefined;
       while (this.#idle.length > 0 && performance.now() - this.#idle[0].idleSince >= idleMs) this.shed();
       this.#sweepLater();
     }, Math.max(oldest.idleSince + idleMs - performance.now(), 10));

@@ -81,7 +81,7 @@ export class Scope implements Runner {
     if (this.#waiting.some((source) => !source.started)) {
       throw new AppError("internal", "A statement was made but never awaited");
     }
-    await this.#connection?.commit();
+    await this.#connection?.commit(this.#renewal()); // the audit's triggers ask for the context at the commit
   }
 
   /** Undoes everything; statements still queued are refused. */

@@ -21,6 +21,7 @@ const EXACT: Record<string, [Code, string?]> = {
   "54001": ["invalid_value", "The request is too complex"],
   "55P03": ["overloaded", "The records are being changed by another request; try again"],
   "57014": ["overloaded", "The database took too long; try again"],
+  BH002: ["access_changed", "What you may do has changed; try again"],
   BH001: ["tenant_unavailable", "The tenant is closed"],
 };
 
@@ -35,9 +36,12 @@ function isDatabaseError(error: unknown): error is DatabaseError {
     !(error instanceof AppError);
 }
 
+/** What a permissive policy says to a row that its caller may not write: sql/policies/33_rows.sql. The guard has a name. */
+const OUTSIDE_UNITS = /^new row violates row-level security policy (\(USING expression\) )?for table/;
+
 /** Whether the database refused rights: a hole was tried, which is logged as an alarm. */
 export function isRefusal(error: unknown): boolean {
-  return isDatabaseError(error) && error.code === "42501";
+  return isDatabaseError(error) && error.code === "42501" && !OUTSIDE_UNITS.test(error.message);
 }
 
 /** Turns what the driver threw into an {@link AppError}; returns other errors as they are. */
@@ -45,6 +49,7 @@ export function fromDatabase(error: unknown): unknown {
   if (!isDatabaseError(error)) return error;
   const { code, message } = error;
   if (code === "42501") {
+    if (OUTSIDE_UNITS.test(message)) return new AppError("forbidden", "This lies outside your units", { cause: error });
     const context = message.includes("tenant context refused");
     return new AppError(context ? "context_refused" : "forbidden", "The database refused this", { cause: error });
   }

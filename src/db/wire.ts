@@ -18,6 +18,7 @@ import {
   int32,
   message,
   readyForQuery,
+  RESET,
   type ServerError,
 } from "./wire_messages.ts";
 
@@ -118,10 +119,15 @@ export class Wire extends EventEmitter {
     this.#answers.startLease(byteLimit);
   }
 
-  /** Allows one statement: with the context before it; with `begin`, in a transaction block that stays open. */
-  enter(context: Prelude, begin: boolean): void {
-    const first = this.pooled ? BEGIN.unnamed : BEGIN;
-    this.#permit = { prelude: begin ? [{ statement: first, bytes: first.bind([]) }, context] : [context] };
+  /**
+   * Allows one statement: with the context before it; with `begin`, in a transaction block that stays open; with `reset`,
+   * after settings of the session were put back, but not a pooler's, which sets them for us itself.
+   */
+  enter(context: Prelude, begin: boolean, reset = false): void {
+    const before: ContextStatement[] = [];
+    if (begin) before.push(this.pooled ? BEGIN.unnamed : BEGIN);
+    if (reset && !this.pooled) before.push(RESET);
+    this.#permit = { prelude: [...before.map((statement) => ({ statement, bytes: statement.bind([]) })), context] };
   }
 
   /** Allows one more statement in the transaction block that is open; with `context`, with the context again before it. */

@@ -167,7 +167,7 @@ async function contextOf(local: Local, chapter: Chapter): Promise<TenantContext>
   const { directory, targets } = local.services;
   const tenant = await directory.byId(chapter.tenantId);
   if (!tenant) throw new Error(`Tenant "${chapter.slug}" is not there`);
-  return await targets.context(tenant, { userId: null, operation: "demo", requestId: "", readOnly: true });
+  return await targets.context(tenant, { operation: "demo", requestId: "", readOnly: true });
 }
 
 async function tenantTables(sql: Sql): Promise<string[]> {

@@ -12,18 +12,43 @@ import { sharedFolder } from "./outside.ts";
 export interface Binaries {
   readonly initdb: string;
   readonly postgres: string;
+  /** The major version, 15 or later. */
+  readonly version: number;
 }
 
+/** The oldest PostgreSQL that anything here runs on. */
+const oldest = 15;
+/** The version of npm's package. */
+const packaged = 18;
+
 /**
- * Finds the programs for this machine, readable for `user` (undefined: the user of this process).
- * Throws when there is no package for this machine or npm's folder lacks it.
+ * Finds the programs for this machine, readable for `user` (undefined: the user of this process); in `folder`, if given, such
+ * as "/usr/lib/postgresql/15/bin", else among npm's packages.
+ * Throws when there is no package for this machine or npm's folder lacks it, or when `folder` has none or older ones.
  */
-export async function findBinaries(user: OsUser | undefined): Promise<Binaries> {
+export async function findBinaries(user: OsUser | undefined, folder?: string): Promise<Binaries> {
+  if (folder !== undefined) return await installed(folder);
   const native = packageFolder();
   await makeLinks(native);
-  const found = programs(native);
+  const found = programs(join(native, "bin"), packaged);
   if (user === undefined || await canRun(user, found.postgres, "--version")) return found;
   return await copyFor(native);
+}
+
+async function installed(folder: string): Promise<Binaries> {
+  const found = programs(folder, 0);
+  const version = await versionOf(found.postgres);
+  if (version >= oldest) return { ...found, version };
+  throw new Error(`Name the folder of PostgreSQL ${oldest} or later: "${folder}" has ${version || "another program"}`);
+}
+
+async function versionOf(program: string): Promise<number> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args: ["--version"], stderr: "null" }).output();
+    return Number(/ (\d+)/.exec(new TextDecoder().decode(stdout))?.[1]);
+  } catch (cause) {
+    throw new Error(`Name the folder of PostgreSQL's programs: "${program}" cannot be run`, { cause });
+  }
 }
 
 /**
@@ -44,9 +69,9 @@ function packageFolder(): string {
   }
 }
 
-function programs(native: string): Binaries {
+function programs(folder: string, version: number): Binaries {
   const suffix = process.platform === "win32" ? ".exe" : "";
-  return { initdb: join(native, "bin", `initdb${suffix}`), postgres: join(native, "bin", `postgres${suffix}`) };
+  return { initdb: join(folder, `initdb${suffix}`), postgres: join(folder, `postgres${suffix}`), version };
 }
 
 // npm archives hold no symbolic links; the package lists them in a file and makes them in an install script, which may not have run.
@@ -69,7 +94,7 @@ async function copyFor(native: string): Promise<Binaries> {
     await copyTree(native, unfinished);
     await Deno.rename(unfinished, target).catch(() => Deno.remove(unfinished, { recursive: true }));
   }
-  return programs(target);
+  return programs(join(target, "bin"), packaged);
 }
 
 async function copyTree(from: string, to: string): Promise<void> {

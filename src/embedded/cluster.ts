@@ -21,6 +21,8 @@ export interface ClusterOptions {
   port?: number;
   /** Set at the first start; the same must be given later. */
   superuserPassword: string;
+  /** The folder of another PostgreSQL's programs, 15 or later. Default: the one that npm brought. */
+  programs?: string;
   /** For tests: no fsync, so a crash of the machine loses the data. */
   fast?: boolean;
   /** Hears what was healed or restarted, one sentence each. */
@@ -93,7 +95,7 @@ class LocalCluster implements Cluster {
     await this.#locate();
     this.#lock = await lockCluster(this.#folder);
     try {
-      this.#binaries = await findBinaries(this.#user);
+      this.#binaries = await findBinaries(this.#user, this.#options.programs);
       if (!await isFolder(this.#data)) {
         await initialise(this.#binaries, this.#data, { user: this.#user, password, fast });
       }

@@ -9,6 +9,8 @@ import type { OsUser } from "./os_user.ts";
 export const superuserName = "postgres";
 
 const settingsName = "bulkhead.conf";
+/** The first version with locales of its own. */
+const builtinLocale = 17;
 
 const hostRules = "# Written by Bulkhead: password logins over loopback only.\n" +
   "host all all 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 scram-sha-256\n";
@@ -74,8 +76,10 @@ async function initdb(
   options: { user: OsUser | undefined; passwordFile: string; fast: boolean },
 ): Promise<void> {
   const args = [`--pgdata=${data}`, `--username=${superuserName}`, `--pwfile=${options.passwordFile}`];
-  args.push("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions");
-  args.push("--locale-provider=builtin", "--builtin-locale=C.UTF-8");
+  args.push("--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions");
+  // The same locale of PostgreSQL's own on every system, where it has one.
+  if (binaries.version < builtinLocale) args.push("--locale=C.UTF-8");
+  else args.push("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8");
   if (options.fast) args.push("--no-sync");
   const { success, stderr } = await new Deno.Command(binaries.initdb, {
     args,

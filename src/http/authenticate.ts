@@ -1,15 +1,29 @@
-// Who calls: the bearer token, verified. Nothing is loaded here, and a bad token is refused even where none is needed.
+// Who calls: the token of the header or of the session cookie, verified, or an API key, taken apart. Nothing is loaded here,
+// and a bad token is refused even where none is needed.
 import { AppError } from "../errors.ts";
-import type { Principal, Tokens } from "../identity/tokens.ts";
+import { isApiKey, type PresentedKey, readApiKey } from "../identity/api_keys.ts";
+import type { Principal } from "../identity/principal.ts";
+import type { Tokens } from "../identity/tokens.ts";
+import { sessionCookies } from "./cookies.ts";
 
 /**
- * The principal of a request, or null when it carries no token.
- * @throws AppError `unauthorized` or `token_expired`.
+ * The principal of a request, the key that it shows, or null when it carries neither.
+ * @throws AppError `unauthorized`, `token_expired`, or `invalid_request` when it carries two different ones.
  */
-export async function authenticate(request: Request, tokens: Tokens): Promise<Principal | null> {
+export async function authenticate(request: Request, tokens: Tokens): Promise<Principal | PresentedKey | null> {
+  const shown = new Set([bearer(request), request.headers.get("x-api-key"), sessionCookies(request).access]);
+  shown.delete(null);
+  if (shown.size > 1) throw new AppError("invalid_request", "Send one access token or API key, in one place");
+  const [token] = shown;
+  if (!token) return null;
+  if (request.headers.has("x-api-key") && !isApiKey(token)) throw new AppError("unauthorized", "This is no API key");
+  return isApiKey(token) ? readApiKey(token) : await tokens.verify(token);
+}
+
+function bearer(request: Request): string | null {
   const header = request.headers.get("authorization");
   if (header === null) return null;
   const match = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(header);
   if (!match) throw new AppError("unauthorized", 'Send "Authorization: Bearer <access token>", once');
-  return await tokens.verify(match[1]);
+  return match[1];
 }

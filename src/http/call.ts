@@ -3,13 +3,21 @@ import { randomUUID } from "node:crypto";
 import type { Work } from "../db/doors.ts";
 import type { Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
-import type { Principal } from "../identity/tokens.ts";
+import type { Permissions } from "../identity/permissions.ts";
+import {
+  accessSubject,
+  actorOf,
+  type ImpersonatorPrincipal,
+  type OperatorPrincipal,
+  type Principal,
+} from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { enqueue, relay } from "../tenancy/jobs.ts";
 import type { Services } from "../tenancy/services.ts";
 import type { Input } from "./input.ts";
 import { type KeyStore, memberKeys, platformKeys } from "./idempotency.ts";
-import type { Call, MemberCaller, OperatorCaller, Role, Route } from "./route.ts";
+import { isHeldUp, permit } from "./permit.ts";
+import type { Call, MemberCaller, OperatorCaller, Route } from "./route.ts";
 
 /** What a call is made of. */
 export interface CallParts {
@@ -19,6 +27,7 @@ export interface CallParts {
   principal: Principal | null;
   tenant: TenantRecord | null;
   services: Services;
+  origin: Call["origin"];
 }
 
 function absent(what: string): never {
@@ -59,8 +68,26 @@ export class BoundCall implements Call {
   get member(): MemberCaller {
     const { principal } = this.#parts;
     if (principal?.kind !== "member") return absent("member");
-    const { memberId: id, tenantId, role, sessionId } = principal;
-    return { id, tenantId, role: role as Role, sessionId };
+    return { ...principal, id: principal.memberId };
+  }
+
+  get visitor(): ImpersonatorPrincipal {
+    const { principal } = this.#parts;
+    return principal?.kind === "impersonator" ? principal : absent("visitor");
+  }
+
+  get memberId(): string | null {
+    const { principal } = this.#parts;
+    return principal?.kind === "member" ? principal.memberId : null;
+  }
+
+  get permissions(): Permissions {
+    const { principal } = this.#parts;
+    return principal && principal.kind !== "operator" ? principal.permissions : absent("permissions");
+  }
+
+  get origin(): Call["origin"] {
+    return this.#parts.origin;
   }
 
   get operator(): OperatorCaller {
@@ -76,34 +103,87 @@ export class BoundCall implements Call {
   /** Where this call's idempotency keys are kept. */
   get keys(): KeyStore {
     const { principal } = this.#parts;
-    if (this.#parts.tenant) return memberKeys(this.member.id);
-    return platformKeys(principal?.kind === "operator" ? `operator:${principal.operatorId}` : "anonymous");
+    if (!this.#parts.tenant) return platformKeys(principal ? actorOf(principal) : "anonymous");
+    return memberKeys(principal && principal.kind !== "operator" ? accessSubject(principal).id : absent("caller"));
   }
 
   async asTenant<T>(work: Work<T>, options: { deadlineMs?: number } = {}): Promise<T> {
     if (this.#inside) return await work(this.#inside);
+    const before = this.#after.length;
+    const result = await this.#visit(work, options).catch(async (error) => {
+      if (
+        !(error instanceof AppError && error.code === "access_changed") ||
+        this.request.bodyUsed && this.#parts.route.stream
+      ) {
+        throw error;
+      }
+      this.#after.length = before;
+      await this.#renew();
+      return await this.#visit(work, options);
+    });
+    await this.#committed();
+    return result;
+  }
+
+  async stillIn(): Promise<void> {
+    await this.asTenant((tx) => tx`select`);
+  }
+
+  /** Decides whether the caller may call this route. What is refused may have been allowed since: that is read anew. */
+  async permit(): Promise<void> {
+    const { route, principal, services, tenant } = this.#parts;
+    if (!principal) return;
+    if (principal.kind === "operator") return permit(route, principal);
+    this.#parts.principal = services.access.newest(principal);
+    try {
+      permit(route, this.#parts.principal);
+    } catch (error) {
+      if (!tenant || principal.kind === "impersonator" || isHeldUp(route, principal)) throw error;
+      await this.#renew();
+    }
+  }
+
+  /** What the caller may do has changed since the token was issued: reads it anew and decides again. */
+  async #renew(): Promise<void> {
+    const { principal, tenant, services, route } = this.#parts;
+    if (!tenant || !principal || principal.kind === "operator") return;
+    this.#parts.principal = await services.access.renew(services, tenant, principal);
+    permit(route, this.#parts.principal);
+  }
+
+  async #visit<T>(work: Work<T>, { deadlineMs }: { deadlineMs?: number }): Promise<T> {
     const { route, principal, services } = this.#parts;
+    const caller = principal && principal.kind !== "operator" ? principal : null;
     const context = await services.targets.context(this.tenant, {
-      userId: principal?.kind === "member" ? principal.memberId : null,
+      actor: actorOf(caller),
+      access: caller ? { ...accessSubject(caller), version: caller.accessVersion } : undefined,
+      origin: {
+        ...this.origin,
+        ...(caller?.kind === "impersonator" && { impersonating: caller.impersonationId }),
+      },
       operation: route.operation,
       requestId: this.requestId,
       readOnly: route.readOnly ?? route.method === "get",
-      deadlineMs: options.deadlineMs,
+      deadlineMs,
     });
-    const result = await services.doors.asTenant(context, work);
-    await this.#committed();
-    return result;
+    return await services.doors.asTenant(context, work);
   }
 
   async asPlatform<T>(work: Work<T>): Promise<T> {
     if (this.#inside && !this.#parts.tenant) return await work(this.#inside);
     const { route, principal, services } = this.#parts;
+    const operator = principal?.kind === "operator" ? principal : null;
     const result = await services.doors.asPlatform({
-      actor: principal?.kind === "operator" ? `operator:${principal.operatorId}` : "anonymous",
+      actor: principal ? actorOf(principal) : "anonymous",
+      access: operator ? operatorAccess(operator) : undefined,
       operation: route.operation,
       requestId: this.requestId,
       readOnly: route.readOnly ?? route.method === "get",
-    }, work);
+    }, work).catch((error) => {
+      if (!isAccessChanged(error) || !operator) throw error;
+      if (operator.keyId) services.access.forgetKey(operator.keyId);
+      throw new AppError("unauthorized", "Sign in again: your access has changed or ended");
+    });
     if (!this.#inside) await this.#committed();
     return result;
   }
@@ -126,7 +206,7 @@ export class BoundCall implements Call {
   }
 
   async enqueue(tx: Tx, kind: string, params: Record<string, unknown>): Promise<{ id: string }> {
-    const job = await enqueue(tx, kind, params, this.#parts.principal?.kind === "member" ? this.member.id : null);
+    const job = await enqueue(tx, kind, params, this.memberId);
     const { services } = this.#parts;
     const tenant = this.tenant;
     this.afterCommit(async () => void await relay(services, tenant));
@@ -139,6 +219,15 @@ export class BoundCall implements Call {
       await piece().catch((error) => this.log.error("Work after the commit failed", { reason: String(error) }));
     }
   }
+}
+
+function isAccessChanged(error: unknown): boolean {
+  return error instanceof AppError && error.code === "access_changed";
+}
+
+/** The row that the platform compares an operator's version with. */
+function operatorAccess({ keyId, operatorId, accessVersion: version }: OperatorPrincipal) {
+  return keyId ? { kind: "operator_key", id: keyId, version } : { kind: "operator", id: operatorId, version };
 }
 
 /** A request's id: the caller's if it is plain, else a new one. */

@@ -13,11 +13,12 @@ const START = `window.onload = () => SwaggerUIBundle({ url: "/openapi.json", dom
   tryItOutEnabled: true, persistAuthorization: false });`;
 
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bulkhead API</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css"></head>
 <body><div id="docs"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>`;
 
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
-  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+  "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 /** Serves `/openapi.json` and `/docs`. Call it after all routes are mounted. */
 export function serveDocs(app: OpenAPIHono, publicUrl: string, version: string): void {
@@ -41,10 +42,7 @@ export function serveDocs(app: OpenAPIHono, publicUrl: string, version: string):
     }));
     return c.body(document, 200, { "content-type": "application/json", "cache-control": "public, max-age=60" });
   });
-  app.get(
-    "/docs",
-    (c) => c.html(PAGE, 200, { "content-security-policy": POLICY, "x-content-type-options": "nosniff" }),
-  );
+  app.get("/docs", (c) => c.html(PAGE, 200, { "content-security-policy": POLICY }));
   app.get("/docs/start.js", (c) => c.body(START, 200, { "content-type": "text/javascript" }));
   app.get("/docs/:asset", async (c) => {
     const name = c.req.param("asset");

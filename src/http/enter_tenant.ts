@@ -1,7 +1,8 @@
 // Enters the tenant that the request names: all sources agree, the tenant is there and open, the caller is its member.
 // Handlers never compare tenants; they get the one that was entered here.
 import { AppError } from "../errors.ts";
-import type { Principal } from "../identity/tokens.ts";
+import type { PresentedKey } from "../identity/api_keys.ts";
+import type { Principal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { type Hosts, locate, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
@@ -14,7 +15,7 @@ import type { Services } from "../tenancy/services.ts";
 export async function enterTenant(
   request: Request,
   path: string | null,
-  principal: Principal | null,
+  shown: Principal | PresentedKey | null,
   hosts: Hosts,
   services: Services,
 ): Promise<TenantRecord> {
@@ -22,7 +23,7 @@ export async function enterTenant(
     host: requestHost(request),
     path,
     header: request.headers.get("x-tenant"),
-    token: principal?.kind === "member" ? principal.tenantId : null,
+    token: shown && shown.kind !== "operator" ? shown.tenantId : null,
   };
   const tenant = await locate(sources, hosts, services.directory, services.log);
   if (!tenant) {

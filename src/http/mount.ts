@@ -1,20 +1,26 @@
 // Serves routes by group. A group says who may call; everything that guards a call happens here, in this order:
-// token → tenant → role → input → idempotency key → handler → answer checked against its schema.
+// token → tenant → limits → role → input → idempotency key → handler → answer checked against its schema.
+// Requests are counted against their limits beside this, but none reaches its handler before it was counted.
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { AppError } from "../errors.ts";
-import type { Principal } from "../identity/tokens.ts";
+import type { PresentedKey } from "../identity/api_keys.ts";
+import type { Principal } from "../identity/principal.ts";
 import type { Hosts } from "../tenancy/locate.ts";
 import { hostName, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
 import { authenticate } from "./authenticate.ts";
 import { BoundCall, requestId } from "./call.ts";
+import { clientAddress } from "./client_address.ts";
 import { enterTenant } from "./enter_tenant.ts";
 import { type Group, GROUPS } from "./groups.ts";
+import { identify } from "./identify.ts";
 import { idempotencyKey, once } from "./idempotency.ts";
 import { readInput } from "./input.ts";
 import { describe } from "./openapi.ts";
 import { problem } from "./problem.ts";
+import { Admission, limitsOfAddress, limitsOfCaller } from "./rate_limit.ts";
+import { type Asked, tellRefusal } from "./refused.ts";
 import type { Route } from "./route.ts";
 
 /** What mounting needs. */
@@ -39,7 +45,9 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /** The answer where no route was found: 405 with `Allow` when the path is served for other methods, else 404. */
 export function noRoute(app: OpenAPIHono, c: Context): Response {
   const id = requestId(c.req.raw);
-  const allowed = METHODS.filter((method) => app.router.match(method, c.req.path)[0].length > 0).join(", ");
+  const allowed = METHODS.filter((method) =>
+    app.router.match(method, c.req.path)[0].some(([[, served]]) => served.method === method) // not middleware
+  ).join(", ");
   if (!allowed) return problem(new AppError("not_found", "There is no such route"), id);
   const response = problem(new AppError("method_not_allowed", `Use ${allowed} here`), id);
   response.headers.set("allow", allowed);
@@ -49,17 +57,21 @@ export function noRoute(app: OpenAPIHono, c: Context): Response {
 async function serve(c: Context, route: Route, group: Group, services: Services, hosts: Hosts): Promise<Response> {
   const id = requestId(c.req.raw);
   const started = performance.now();
+  const admission = new Admission(services.limits);
+  const asked = askedOf(c, id, route);
   let response: Response;
   try {
-    response = await answer(c, id, route, group, services, hosts);
+    response = await answer(c, asked, route, group, services, hosts, admission);
   } catch (error) {
     response = problem(error, id);
+    if (GROUPS[group].tenant) tellRefusal(services, hosts, asked, error);
     if (response.status >= 500) {
       services.log.error("A request failed", { request: id, operation: route.operation, reason: describeError(error) });
     }
     await c.req.raw.body?.cancel().catch(() => {}); // an upload that was refused is not read to its end
   }
   response.headers.set("x-request-id", id);
+  await admission.tell(response.headers);
   const ms = Math.round(performance.now() - started);
   services.log.info("request", { request: id, operation: route.operation, status: response.status, ms });
   return response;
@@ -72,15 +84,41 @@ function describeError(error: unknown): string {
   return `${error}${cause}${stack}`;
 }
 
-async function answer(c: Context, id: string, route: Route, group: Group, services: Services, hosts: Hosts) {
-  const request = c.req.raw;
+async function answer(
+  c: Context,
+  asked: Asked,
+  route: Route,
+  group: Group,
+  services: Services,
+  hosts: Hosts,
+  admission: Admission,
+): Promise<Response> {
+  const { request, requestId: id, origin } = asked;
   hostName(requestHost(request));
   const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
-  const principal = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
-  refuseOthers(route, group, principal);
-  const tenant = GROUPS[group].tenant ? await enterTenant(request, slug ?? null, principal, hosts, services) : null;
-  const call = new BoundCall({ route, request, requestId: id, principal, tenant, services });
-  const input = await readInput(route, request, params);
+  const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
+  if (shown?.kind !== "presented_key") asked.principal = shown;
+  refuseOthers(group, shown);
+  const byAddress = () => admission.count(limitsOfAddress(request, route.limit, services));
+  if (!shown) byAddress();
+  const tenant = asked.tenant = GROUPS[group].tenant
+    ? await admission.alongside(enterTenant(request, slug ?? null, shown, hosts, services))
+    : null;
+  const caller = asked.principal = await identify(shown, tenant, services, byAddress);
+  if (caller) admission.count(limitsOfCaller(caller, tenant, { limit: route.limit, services }));
+  const call = new BoundCall({
+    route,
+    request,
+    requestId: id,
+    principal: caller,
+    tenant,
+    services,
+    origin,
+  });
+  const input = await admission.alongside((async () => {
+    if (caller) await call.permit();
+    return await readInput(route, request, params);
+  })());
   call.accept(input);
   const key = route.idempotent ? idempotencyKey(request, route.operation, input.text, services.servers.hashKey) : null;
   const status = route.status ?? 200;
@@ -91,15 +129,26 @@ async function answer(c: Context, id: string, route: Route, group: Group, servic
   return send(route, status, body, repeated);
 }
 
-/** Refuses callers of the other plane, without a token, or with too little a role, before anything is loaded. */
-function refuseOthers(route: Route, group: Group, principal: Principal | null): void {
+/** Refuses callers of the other plane or without a token, before anything is loaded. */
+function refuseOthers(group: Group, shown: Principal | PresentedKey | null): void {
   const { caller } = GROUPS[group];
   if (caller === "anyone") return;
-  if (!principal) throw new AppError("unauthorized", 'Send an access token as "Authorization: Bearer …"');
-  if (principal.kind !== caller) throw new AppError("forbidden", `This is for ${caller}s only`);
-  if (route.roles && !route.roles.includes(principal.role)) {
-    throw new AppError("forbidden", `This needs the role ${route.roles.join(" or ")}; yours is ${principal.role}`);
-  }
+  if (!shown) throw new AppError("unauthorized", 'Send an access token as "Authorization: Bearer …"');
+  const ofPlatform = shown.kind === "presented_key" ? shown.tenantId === null : shown.kind === "operator";
+  if (ofPlatform !== (caller === "operator")) throw new AppError("forbidden", `This is for ${caller}s only`);
+}
+
+/** What is known of a request before anything is decided. */
+function askedOf(c: Context, requestId: string, route: Route): Asked {
+  const request = c.req.raw;
+  const slug = c.req.param("tenant_slug") ?? null;
+  return { request, requestId, route, slug, principal: null, tenant: null, origin: originOf(request) };
+}
+
+/** Where a request came from, for sessions and the audit. */
+function originOf(request: Request) {
+  const agent = request.headers.get("user-agent");
+  return { address: clientAddress(request), agent: agent === null ? null : agent.slice(0, 400) };
 }
 
 function checked(route: Route, value: unknown): unknown {

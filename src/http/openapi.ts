@@ -9,6 +9,7 @@ const ALWAYS: Code[] = ["invalid_request", "internal", "overloaded"];
 
 function possibleErrors(route: Route, group: Group): Code[] {
   const codes = [...ALWAYS];
+  if (route.limit !== "none") codes.push("rate_limited");
   if (GROUPS[group].caller !== "anyone") codes.push("unauthorized", "forbidden");
   if (GROUPS[group].tenant) codes.push("tenant_mismatch", "not_found", "unknown_host");
   if (route.params) codes.push("not_found");
@@ -67,9 +68,7 @@ function requestBody(route: Route) {
 /** The OpenAPI entry of a route. */
 export function describe(route: Route, group: Group): RouteConfig {
   const { caller } = GROUPS[group];
-  const who = caller === "anyone"
-    ? ""
-    : `For ${caller}s${route.roles ? ` with the role ${route.roles.join(" or ")}` : ""}.`;
+  const who = caller === "anyone" ? "" : `For ${caller}s${needs(route)}.`;
   return {
     operationId: route.operation,
     method: route.method,
@@ -86,4 +85,10 @@ export function describe(route: Route, group: Group): RouteConfig {
     },
     responses: { ...success(route), ...errorAnswers(route, group) },
   };
+}
+
+/** What a caller needs beside being signed in, in words. */
+function needs(route: Route): string {
+  if (route.can) return ` with the permission \`${route.can}\``;
+  return route.roles ? ` with the role ${route.roles.join(" or ")}` : "";
 }

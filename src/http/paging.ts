@@ -1,6 +1,7 @@
 // Keyset paging, sorting and their query parameters: the same for every list. A cursor holds the last row's sort value
 // and id, so a page costs the same however deep it is and rows that come in meanwhile shift nothing.
 import { z } from "@hono/zod-openapi";
+import { Buffer } from "node:buffer";
 import { type Fragment, sql } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 
@@ -95,7 +96,5 @@ export function toPage<T extends object>(
   const items = rows.slice(0, request.limit);
   if (rows.length <= request.limit) return { items, next: null };
   const [value, id] = key(items[items.length - 1], request.sort.replace(/^-/, ""));
-  const text = new TextEncoder().encode(JSON.stringify([request.sort, value, id]));
-  const next = btoa(String.fromCharCode(...text)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
-  return { items, next };
+  return { items, next: Buffer.from(JSON.stringify([request.sort, value, id])).toString("base64url") };
 }

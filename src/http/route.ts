@@ -3,27 +3,28 @@
 import type { z } from "@hono/zod-openapi";
 import type { Work } from "../db/doors.ts";
 import type { Tx } from "../db/sql.ts";
+import type { Permission, Permissions } from "../identity/permissions.ts";
+import type { Duty, ImpersonatorPrincipal, MemberPrincipal, TenantPrincipal } from "../identity/principal.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import type { Services } from "../tenancy/services.ts";
-
-/** A member's role in a tenant, weakest last. */
-export type Role = "admin" | "manager" | "member";
+import type { RouteLimit } from "./rate_limit.ts";
 
 /** Who is signed in as a member of a tenant. */
-export interface MemberCaller {
-  id: string;
-  tenantId: string;
-  role: Role;
-  sessionId: string;
-}
+export type MemberCaller = MemberPrincipal & { id: string };
 
-/** Who is signed in as an operator of the platform. */
+/** Who is signed in as an operator of the platform, or whose key is shown. */
 export interface OperatorCaller {
   id: string;
   email: string;
   role: string;
+  /** The key that was shown; null for a person who signed in. */
+  keyId: string | null;
+  accessVersion: number;
 }
+
+/** Callers of routes by which somebody could stay in a tenant: not an operator on a visit. */
+export const NO_VISITORS = ["member", "key"] as const satisfies readonly TenantPrincipal["kind"][];
 
 /** One call of a route. What its group does not provide throws when it is read. */
 export interface Call<P = unknown, Q = unknown, B = unknown> {
@@ -36,12 +37,22 @@ export interface Call<P = unknown, Q = unknown, B = unknown> {
   log: Log;
   /** The caller, in the groups signedIn and tenantMember. */
   readonly member: MemberCaller;
+  /** The member who calls, or null for a program with a key and for an operator's visit: what `created_by` columns hold. */
+  readonly memberId: string | null;
+  /** The operator who visits, on routes for them. */
+  readonly visitor: ImpersonatorPrincipal;
+  /** What the caller may do, in tenant groups. */
+  readonly permissions: Permissions;
+  /** Where the request came from. */
+  readonly origin: { address: string | null; agent: string | null };
   /** The caller, in the group platformStaff. */
   readonly operator: OperatorCaller;
   /** The tenant that was entered, in tenant groups. */
   readonly tenant: TenantRecord;
   /** Runs work in this call's tenant, in a transaction (the one of the Idempotency-Key, if there is one). */
   asTenant<T>(work: Work<T>, options?: { deadlineMs?: number }): Promise<T>;
+  /** Asks the tenant's database whether the caller is still let in: for routes that would not visit it. Throws `unauthorized`. */
+  stillIn(): Promise<void>;
   /** Runs work on the platform database. */
   asPlatform<T>(work: Work<T>): Promise<T>;
   /** Runs after the transaction is committed; a failure is logged and does not change the answer. */
@@ -66,8 +77,18 @@ export interface RouteSpec<
   summary: string;
   description?: string;
   tag: string;
-  /** Member roles that may call it; every member if absent. For staff routes, operator roles. */
+  /** The permission that callers in a tenant need; every caller there may if absent. */
+  can?: Permission;
+  /** Who may call it in a tenant: by default members, programs with an API key, and operators on a visit. */
+  callers?: readonly TenantPrincipal["kind"][];
+  /** Duties during which it may be called: see `duty` of a member. By default none. */
+  during?: readonly Duty[];
+  /** A visit that may only look may call it all the same: it changes nothing of the tenant's. */
+  leaves?: boolean;
+  /** Operator roles that may call it, of routes of the platform; every operator if absent. */
   roles?: readonly string[];
+  /** Whether operators call it themselves and their keys may not. */
+  people?: boolean;
   params?: P;
   query?: Q;
   body?: B;
@@ -77,6 +98,8 @@ export interface RouteSpec<
   idempotent?: boolean;
   /** Opens read-only transactions; GET routes do. */
   readOnly?: boolean;
+  /** `strict` where secrets could be guessed (login, reset); `none` for what must always answer (health). */
+  limit?: RouteLimit;
   /** Status of success; 200 if absent. */
   status?: 200 | 201 | 202 | 204;
   /** Schema of the answer; null for 204; "stream" where the handler gives a Response. */

@@ -7,7 +7,7 @@ import { DUMMY_HASH, isAcceptableHash } from "./argon2.ts";
 import { Argon2Pool } from "./argon2_pool.ts";
 import { MAX_PASSWORD_CHARACTERS } from "./password_policy.ts";
 
-export { checkPassword } from "./password_policy.ts";
+export { acceptPassword } from "./password_policy.ts";
 
 /** What {@link createPasswords} gives. */
 export interface Passwords {

@@ -6,45 +6,39 @@ import { decodeProtectedHeader, errors, type JWK, jwtVerify, SignJWT } from "jos
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { type Plane, type SigningKeys, signingKeys } from "./keys.ts";
+import { BUILT_IN_ROLES } from "./permissions.ts";
+import type { ImpersonatorPrincipal, MemberPrincipal, OperatorPrincipal, Principal } from "./principal.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
 
 /** How long an access token lives, in seconds. */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
 
+/** Of an operator's visit; all other tokens say 15 minutes themselves. */
+const MAX_AGE_SECONDS = 60 * 60;
 const MAX_TOKEN_CHARACTERS = 4096;
 const CLOCK_TOLERANCE_SECONDS = 5;
 const TYPE = "at+jwt";
 // Base64url only: decoders forgive spaces and other alphabets, so one token would have many spellings.
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
-/** A signed-in person inside one tenant. */
-export interface MemberPrincipal {
-  kind: "member";
-  memberId: string;
-  tenantId: string;
-  role: string;
-  sessionId: string;
-  expiresAt: Date;
-}
+/** Who a member's token is for. What is left out is that of a built-in role and of a session without an account. */
+export type IssuedMember =
+  & Pick<MemberPrincipal, "memberId" | "tenantId" | "sessionId" | "role">
+  & Partial<Omit<MemberPrincipal, "kind" | "expiresAt">>;
 
-/** A signed-in person who runs the platform. */
-export interface OperatorPrincipal {
-  kind: "operator";
-  operatorId: string;
-  email: string;
-  role: string;
-  expiresAt: Date;
-}
-
-/** Who calls, as a verified token says. */
-export type Principal = MemberPrincipal | OperatorPrincipal;
+/** Who an operator's token is for. */
+export type IssuedOperator =
+  & Pick<OperatorPrincipal, "operatorId" | "email" | "role">
+  & Partial<Pick<OperatorPrincipal, "accessVersion">>;
 
 /** What {@link createTokens} gives. */
 export interface Tokens {
   /** Signs an access token for a member of one tenant. */
-  issueMember(member: Omit<MemberPrincipal, "kind" | "expiresAt">): Promise<string>;
+  issueMember(member: IssuedMember): Promise<string>;
+  /** Signs an access token for an operator's visit in a tenant; it ends at `expiresAt`, which may be later than 15 minutes. */
+  issueImpersonator(visit: Omit<ImpersonatorPrincipal, "kind" | "permissions">): Promise<string>;
   /** Signs an access token for an operator. */
-  issueOperator(operator: Omit<OperatorPrincipal, "kind" | "expiresAt">): Promise<string>;
+  issueOperator(operator: IssuedOperator): Promise<string>;
   /** Who the token names. @throws AppError `token_expired`, or `unauthorized` for every other fault. */
   verify(token: string): Promise<Principal>;
   /** The public keys, as a JSON Web Key Set (RFC 7517). */
@@ -61,14 +55,45 @@ interface KeySet {
 }
 
 const role = z.string().min(1).max(64);
-const claims = {
-  tenant: z.object({ sub: z.uuid(), tid: z.uuid(), sid: z.uuid(), role, exp: z.number(), aud: z.literal("tenant") }),
-  platform: z.object({ sub: z.uuid(), email: z.string(), role, exp: z.number(), aud: z.literal("platform") }),
-};
+const version = z.int().min(0);
+const member = z.object({
+  sub: z.uuid(),
+  tid: z.uuid(),
+  sid: z.uuid(),
+  role,
+  ver: version,
+  perms: z.record(z.string(), z.array(z.string())).optional(),
+  units: z.literal(1).optional(),
+  acc: z.uuid().optional(),
+  auth_time: z.int(),
+  mfa: z.literal(1).optional(),
+  duty: z.enum(["change_password", "enrol_factor"]).optional(),
+  exp: z.number(),
+  aud: z.literal("tenant"),
+});
+const impersonator = z.object({
+  sub: z.uuid(),
+  tid: z.uuid(),
+  visit: z.uuid(),
+  email: z.string(),
+  ver: version,
+  ro: z.literal(1).optional(),
+  exp: z.number(),
+  aud: z.literal("tenant"),
+});
+const operator = z.object({
+  sub: z.uuid(),
+  email: z.string(),
+  role,
+  ver: version,
+  exp: z.number(),
+  aud: z.literal("platform"),
+});
 const REQUIRED_CLAIMS = {
-  tenant: ["sub", "tid", "sid", "role", "iat", "exp"],
-  platform: ["sub", "email", "role", "iat", "exp"],
+  tenant: ["sub", "tid", "ver", "iat", "exp"],
+  platform: ["sub", "email", "role", "ver", "iat", "exp"],
 };
+const EVERYTHING = BUILT_IN_ROLES.admin.permissions;
 
 /**
  * The issuer and checker of access tokens.
@@ -81,21 +106,25 @@ export function createTokens(master: Uint8Array, options: { issuer: string; vers
   const keys = () => loaded ??= loadKeys(master, options.versions);
   const verified = new VerifiedTokens();
 
-  async function issue(plane: Plane, payload: Record<string, string>): Promise<string> {
+  async function issue(plane: Plane, payload: Record<string, unknown>, until?: Date): Promise<string> {
     const key = (await keys()).current[plane];
     return await new SignJWT(payload)
       .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: key.kid })
       .setIssuer(options.issuer)
       .setAudience(plane)
       .setIssuedAt()
-      .setExpirationTime(`${ACCESS_TOKEN_SECONDS}s`)
+      .setExpirationTime(until ?? `${ACCESS_TOKEN_SECONDS}s`)
       .sign(key.privateKey);
   }
 
   return {
-    issueMember: ({ memberId, tenantId, role, sessionId }) =>
-      issue("tenant", { sub: memberId, tid: tenantId, sid: sessionId, role }),
-    issueOperator: ({ operatorId, email, role }) => issue("platform", { sub: operatorId, email, role }),
+    issueMember: (member) => issue("tenant", memberClaims(member)),
+    issueImpersonator: ({ tenantId, operatorId, impersonationId, email, accessVersion, readOnly, expiresAt }) => {
+      const claims = { sub: operatorId, tid: tenantId, visit: impersonationId, email, ver: accessVersion };
+      return issue("tenant", readOnly ? { ...claims, ro: 1 } : claims, expiresAt);
+    },
+    issueOperator: ({ operatorId, email, role, accessVersion }) =>
+      issue("platform", { sub: operatorId, email, role, ver: accessVersion ?? 1 }),
     verify: (token) => verified.get(token, async () => await verifyToken(token, await keys(), options.issuer)),
     jwks: async () => ({ keys: [...(await keys()).byKid.values()].map((key) => key.publicJwk) }),
   };
@@ -123,9 +152,12 @@ async function verifyToken(token: string, keys: KeySet, issuer: string): Promise
       issuer,
       typ: TYPE,
       requiredClaims: REQUIRED_CLAIMS[key.plane],
-      maxTokenAge: ACCESS_TOKEN_SECONDS,
+      maxTokenAge: MAX_AGE_SECONDS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
     });
+    if (!payload.visit && payload.iat! + ACCESS_TOKEN_SECONDS + CLOCK_TOLERANCE_SECONDS < Date.now() / 1000) {
+      throw new AppError("token_expired");
+    }
     return toPrincipal(key.plane, payload);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
@@ -134,13 +166,72 @@ async function verifyToken(token: string, keys: KeySet, issuer: string): Promise
   }
 }
 
-function toPrincipal(plane: Plane, payload: unknown): Principal {
-  if (plane === "tenant") {
-    const { sub, tid, sid, role, exp } = claims.tenant.parse(payload);
-    return { kind: "member", memberId: sub, tenantId: tid, role, sessionId: sid, expiresAt: new Date(exp * 1000) };
+/** Built-in roles are known everywhere: their permissions do not travel. */
+function memberClaims(of: IssuedMember): Record<string, unknown> {
+  const builtIn = BUILT_IN_ROLES[of.role];
+  return {
+    sub: of.memberId,
+    tid: of.tenantId,
+    sid: of.sessionId,
+    role: of.role,
+    ver: of.accessVersion ?? 1,
+    auth_time: of.authenticatedAt ?? 0,
+    ...(builtIn ? {} : { perms: of.permissions ?? {} }),
+    ...((of.unitsOnly ?? builtIn?.unitsOnly) && { units: 1 }),
+    ...(of.accountId && { acc: of.accountId }),
+    ...(of.mfa && { mfa: 1 }),
+    ...(of.duty && { duty: of.duty }),
+  };
+}
+
+function toPrincipal(plane: Plane, payload: Record<string, unknown>): Principal {
+  if (plane === "platform") {
+    const { sub, email, role, ver, exp } = operator.parse(payload);
+    return {
+      kind: "operator",
+      operatorId: sub,
+      keyId: null,
+      email,
+      role,
+      accessVersion: ver,
+      expiresAt: new Date(exp * 1000),
+    };
   }
-  const { sub, email, role, exp } = claims.platform.parse(payload);
-  return { kind: "operator", operatorId: sub, email, role, expiresAt: new Date(exp * 1000) };
+  return payload.visit ? toImpersonator(payload) : toMember(payload);
+}
+
+function toImpersonator(payload: unknown): ImpersonatorPrincipal {
+  const { sub, tid, visit, email, ver, ro, exp } = impersonator.parse(payload);
+  return {
+    kind: "impersonator",
+    operatorId: sub,
+    tenantId: tid,
+    impersonationId: visit,
+    email,
+    permissions: EVERYTHING,
+    readOnly: ro === 1,
+    accessVersion: ver,
+    expiresAt: new Date(exp * 1000),
+  };
+}
+
+function toMember(payload: unknown): MemberPrincipal {
+  const claims = member.parse(payload);
+  return {
+    kind: "member",
+    memberId: claims.sub,
+    tenantId: claims.tid,
+    sessionId: claims.sid,
+    role: claims.role,
+    permissions: claims.perms ?? BUILT_IN_ROLES[claims.role]?.permissions ?? {},
+    unitsOnly: claims.units === 1,
+    accountId: claims.acc ?? null,
+    authenticatedAt: claims.auth_time,
+    mfa: claims.mfa === 1,
+    duty: claims.duty ?? null,
+    accessVersion: claims.ver,
+    expiresAt: new Date(claims.exp * 1000),
+  };
 }
 
 function refusal(detail: string, cause?: unknown): AppError {

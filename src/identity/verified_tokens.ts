@@ -2,7 +2,7 @@
 // the database. A token says nothing that could change before it expires (closed sessions and tenants are found
 // elsewhere), and expiry is looked at each time. What must not happen here: keeping one that was not verified.
 import { createHash } from "node:crypto";
-import type { Principal } from "./tokens.ts";
+import type { Principal } from "./principal.ts";
 
 /** So many are kept, about 1 MiB; then the one unused longest goes. */
 const MAX_TOKENS = 4_096;
@@ -13,7 +13,7 @@ export class VerifiedTokens {
 
   /** The principal of a token, verified now or before and not expired since. Throws what `verify` throws. */
   async get(token: string, verify: () => Promise<Principal>): Promise<Principal> {
-    const hash = createHash("sha256").update(token).digest("base64");
+    const hash = createHash("sha256").update(token).digest("hex");
     const known = this.#principals.get(hash);
     this.#principals.delete(hash);
     const principal = known && known.expiresAt.getTime() > Date.now() ? known : await verify();

@@ -47,7 +47,7 @@ export interface Table {
   foreignKeys: ForeignKey[];
   checks: Check[];
   uniques: Unique[];
-  /** What the run-time login may do at all. */
+  /** What the run-time login may do at all. Into a table of one row a tenant nothing can be added beside what is there. */
   may: { select: boolean; insert: boolean; update: boolean; delete: boolean };
 }
 
@@ -88,6 +88,11 @@ export async function readTables(sql: Sql, schema: string, login: string): Promi
     foreignKeys: row.foreign_keys,
     checks: row.checks,
     uniques: row.uniques,
-    may: row.may,
+    may: { ...row.may, insert: row.may.insert && !isSingle(row.uniques) },
   }));
+}
+
+/** Whether each tenant has one row in it: settings. */
+function isSingle(uniques: Unique[]): boolean {
+  return uniques.some(({ columns, where }) => where === null && columns.join() === "tenant_id");
 }

@@ -14,8 +14,10 @@ export interface Operation {
   audience: Audience;
   /** Whether it happens inside a tenant. */
   inTenant: boolean;
-  /** The roles that may call; null: all. */
+  /** The operators' roles that may call; null: all. */
   roles: string[] | null;
+  /** The permission that callers in a tenant need; null: none. */
+  permission: string | null;
   /** A valid query, with its question mark, or nothing. */
   query: string;
   body: { type: string; value: unknown } | null;
@@ -33,7 +35,7 @@ const BODIES: Record<string, unknown> = {
   "reports.create": { kind: "usage", month: "2011-12" },
 };
 
-const TEXTS = ["Some text", "CA", "CAD", "2011-12", "2011-12-01", "12:30", "1", "a-slug", "x".repeat(40)];
+const TEXTS = ["Some text", "CA", "CAD", "2011-12", "2011-12-01", "12:30", "1", "123456", "a-slug", "x".repeat(40)];
 
 /** All operations of a document. */
 export function readOperations(document: any): Operation[] {
@@ -44,24 +46,35 @@ export function readOperations(document: any): Operation[] {
       path,
       audience: audienceOf(operation),
       inTenant: (operation.parameters ?? []).some((one: any) => one.name === "x-tenant"),
-      roles: rolesOf(operation),
+      roles: WHO.exec(operation.description ?? "")?.[2]?.split(" or ") ?? null,
+      permission: WHO.exec(operation.description ?? "")?.[3] ?? null,
       query: queryOf(document, operation),
       body: bodyOf(document, operation),
     }))
   );
 }
 
-const WHO = /(?:^|\n)For (members|operators)(?: with the role ([a-z_ ]+))?\.$/;
+/** Collections that are not called as their table is. */
+const TABLES: Record<string, string> = { visits: "impersonations" };
+
+/** The name of the table whose row a path is about: what stands before its parameter. */
+export function tableOf(path: string): string {
+  const segment = path.split("/{")[0].split("/").pop()!.replaceAll("-", "_");
+  return TABLES[segment] ?? segment;
+}
+
+/** What a path calls a row by. */
+export function nameOf(row: Record<string, string | null>): string | null {
+  return row.id ?? row.key ?? row.seq ?? null;
+}
+
+const WHO = /(?:^|\n)For (members|operators)(?: with the role ([a-z_ ]+)| with the permission `([a-z_.]+)`)?\.$/;
 
 function audienceOf(operation: any): Audience {
   if (!operation.security?.length) return "anyone";
   const audience = WHO.exec(operation.description ?? "")?.[1];
   if (!audience) throw new Error(`The document does not say who may call "${operation.operationId}"`);
   return audience as Audience;
-}
-
-function rolesOf(operation: any): string[] | null {
-  return WHO.exec(operation.description ?? "")?.[2]?.split(" or ") ?? null;
 }
 
 function queryOf(document: any, operation: any): string {
@@ -79,8 +92,8 @@ function bodyOf(document: any, operation: any): Operation["body"] {
   return { type, value: BODIES[operation.operationId] ?? valueOf(document, schema, "body") };
 }
 
-/** A value that a schema takes. */
-function valueOf(document: any, schema: any, name: string): unknown {
+/** A value that a schema takes. Throws for a text whose pattern none of the known ones fits. */
+export function valueOf(document: any, schema: any, name: string): unknown {
   if (schema.$ref) return valueOf(document, resolve(document, schema.$ref), name);
   if (name in VALUES) return VALUES[name];
   for (const known of [schema.example, schema.const, schema.enum?.[0], schema.default]) {

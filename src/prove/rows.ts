@@ -36,7 +36,7 @@ export class Rows {
 
   /** Makes one more row of `tenantId` through `insert`, giving values to `columns`; `fixed` ones are taken as they are. */
   async make(table: Table, tenantId: string | null, columns: Column[], insert: Insert, fixed: Row = {}): Promise<Row> {
-    const parents = { ...await this.#parents(table, tenantId), ...fixed };
+    const parents = { ...await this.parents(table, tenantId), ...fixed };
     const choice = new Map<string, number>();
     let n = ++this.#count;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -49,7 +49,9 @@ export class Rows {
         const { code, constraint_name } = error as DatabaseFault;
         const check = code === "23514" && table.checks.find(({ name }) => name === constraint_name);
         if (check) advance(check.columns, choice, table, columns, parents, n);
-        else if (code === "23505") n = ++this.#count;
+        else if (code === "23505" && isLink(table)) {
+          Object.assign(parents, await this.#freshParents(table, tenantId), fixed);
+        } else if (code === "23505") n = ++this.#count;
         else throw error;
       }
     }
@@ -62,16 +64,34 @@ export class Rows {
     const wanted = table.columns.filter((column) =>
       !column.generated && (column.required || column.name === "tenant_id" || isForeign(table, column))
     );
-    const fixed: Row = tenantId === null ? {} : { tenant_id: tenantId };
+    // A row that only links others has others of its own: one more can then be made from the usual ones.
+    const parents = isLink(table) ? await this.#freshParents(table, tenantId) : {};
+    const fixed: Row = tenantId === null ? {} : { ...parents, tenant_id: tenantId };
+    if (table.name === "tenant.audit") fixed.seq = "0"; // before the first entry: where no chain comes
     const insert: Insert = async (statement) => (await this.admin.unsafe(statement))[0] as Row;
     return await this.make(table, tenantId, wanted, insert, fixed);
   }
 
-  /** Values of the foreign key columns, from the tenant's parent rows. */
-  async #parents(table: Table, tenantId: string | null): Promise<Row> {
+  /** Values of the foreign key columns, from parent rows made for this. */
+  async #freshParents(table: Table, tenantId: string | null): Promise<Row> {
     const values: Row = {};
     for (const key of table.foreignKeys) {
-      if (key.parent === table.name) continue; // a row without a parent is the first one
+      const parent = this.tables.find(({ name }) => name === key.parent)!;
+      if (parent.name.startsWith("reference.") || key.parent === table.name) continue;
+      const row = await this.#firstRow(parent, tenantId);
+      key.columns.forEach((column, i) => values[column] = row[key.parentColumns[i]]);
+    }
+    return values;
+  }
+
+  /** Values of the foreign key columns, from the tenant's parent rows. */
+  async parents(table: Table, tenantId: string | null): Promise<Row> {
+    const values: Row = {};
+    for (const key of table.foreignKeys) {
+      if (key.parent === table.name) { // a row without a parent is the first one
+        for (const column of key.columns.slice(1)) values[column] = null;
+        continue;
+      }
       const parent = this.tables.find(({ name }) => name === key.parent);
       if (!parent) throw new Error(`The parent "${key.parent}" of "${table.name}" is in no schema of tenants`);
       const row = await this.row(parent, parent.name.startsWith("reference.") ? null : tenantId);
@@ -98,6 +118,12 @@ export function insertion(table: Table, columns: Column[], values: (string | nul
   return `insert into ${table.name} ${given} ${conflict} returning ${back}`;
 }
 
+/** Whether its key consists of foreign keys: which member is in which unit. */
+export function isLink(table: Table): boolean {
+  const key = table.primaryKey.filter((name) => name !== "tenant_id");
+  return key.length > 0 && key.every((name) => table.foreignKeys.some(({ columns }) => columns.includes(name)));
+}
+
 function isForeign(table: Table, column: Column): boolean {
   return column.name !== "tenant_id" && table.foreignKeys.some((key) => key.columns.includes(column.name));
 }
@@ -122,7 +148,7 @@ export function candidates(table: Table, column: Column, n: number): string[] {
     check.literals
   );
   const size = Number(/\((\d+)/.exec(type)?.[1] ?? Infinity);
-  const text = [...literals, `row ${n}`, `row-${n}@example.test`, "x", "ZZ", "ZZZ"];
+  const text = [...literals, `row ${n}`, `row_${n}`, `row-${n}@example.test`, "x", "ZZ", "ZZZ"];
   // Days and instants of a row lie together, and each row has a month of its own.
   const month = new Date(Date.UTC(2001, n, 1, 12)).toISOString();
   const fits = ofType[type.replace(/\(.*\)/, "")];

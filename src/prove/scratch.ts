@@ -1,7 +1,7 @@
 // A deployment made for the proof alone: its own platform and shared databases on a given server, tenants in all tiers, and
 // in every placement a second tenant, so that there is somebody to be attacked in each. Gone when it ends.
 import { createApp } from "../app.ts";
-import type { Config } from "../config.ts";
+import { type Config, UNLIMITED } from "../config.ts";
 import { openDirect, withDirect } from "../db/direct.ts";
 import { OWN_ROLES } from "../db/names.ts";
 import type { Target } from "../db/pool.ts";
@@ -57,7 +57,7 @@ const CANARY = { operator: "canary-operator-passphrase", customer: "canary-custo
 export async function makeScratch(grounds: Grounds, prefix = "prove"): Promise<Scratch> {
   const name = `${prefix}_${crypto.randomUUID().slice(0, 8)}`;
   const { own, masterKey } = grounds;
-  const config: Config = { ...grounds.config, BYO_ALLOW: [...grounds.config.BYO_ALLOW, "127.0.0.0/8"] };
+  const config: Config = { ...grounds.config, ...UNLIMITED, BYO_ALLOW: [...grounds.config.BYO_ALLOW, "127.0.0.0/8"] };
   const servers = new Servers({
     host: own.host,
     port: own.port,

@@ -24,6 +24,7 @@ const SHAPES: [RegExp, string][] = [
   [/\bbhs1\.\d{1,6}\.[\w.-]+/g, REDACTED],
   [/\$argon2(?:id|i|d)\$[^\s"']+/g, REDACTED],
   [/SCRAM-SHA-256\$[^\s"']+/g, REDACTED],
+  [/\bbh_(?:op|[0-9A-Za-z]{22})_[0-9A-Za-z]{20,}/g, REDACTED], // API keys, whole or nearly
   // Our own tokens: a prefix and 43 characters of base64url; and the usual ones of payment services.
   [/\b[a-z][a-z0-9_]{1,15}_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g, REDACTED],
   [/\b(?:sk|rk|pk|whsec)_\w{16,}/g, REDACTED],
@@ -33,6 +34,9 @@ const SHAPES: [RegExp, string][] = [
     `$1${REDACTED}`,
   ],
 ];
+
+/** What each of the shapes needs at least: most texts are names and ids, and have none of it. */
+const MAY_HOLD_SHAPE = /[\s:=$_]|eyJ|bhs1\./;
 
 /** Takes the secrets out of a value of any kind; gives plain JSON-like data and never throws. */
 export type Redactor = (value: unknown) => unknown;
@@ -55,6 +59,7 @@ export const redact: Redactor = createRedactor();
 export function redactText(text: string, secrets: readonly string[] = []): string {
   if (text.length > MAX_STRING) return `[${text.length} characters]`;
   const unknown = secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
+  if (!MAY_HOLD_SHAPE.test(unknown)) return unknown;
   return SHAPES.reduce((rest, [shape, replacement]) => rest.replace(shape, replacement), unknown);
 }
 

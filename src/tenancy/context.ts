@@ -13,14 +13,14 @@ export interface Signer {
 }
 
 /**
- * Signs that `userId` may act in `tenantId` for the next 30 seconds (HMAC-SHA256, RFC 2104).
- * @param userId The member, or null for the platform itself.
+ * Signs that `actor` may act in `tenantId` for the next 30 seconds (HMAC-SHA256, RFC 2104).
+ * @param actor As `actorOf` in ../identity/principal.ts writes it; null for the platform itself.
  * @param pid The backend that it is bound to; 0 behind a transaction pooler, where none is known.
- * @returns `v1.<key id>.<user>.<pid>.<expiry>.<mac>`
+ * @returns `v1.<key id>.<actor>.<pid>.<expiry>.<mac>`
  */
-export function signContext(signer: Signer, tenantId: string, userId: string | null, pid: number, now = Date.now()) {
+export function signContext(signer: Signer, tenantId: string, actor: string | null, pid: number, now = Date.now()) {
   const expiry = Math.floor(now / 1000) + LIFETIME;
-  const head = `v1.${signer.keyId}.${userId ?? "-"}.${pid}.${expiry}.`;
+  const head = `v1.${signer.keyId}.${actor ?? "-"}.${pid}.${expiry}.`;
   return head + createHmac("sha256", signer.key).update(head + tenantId).digest("hex");
 }
 

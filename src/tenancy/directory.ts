@@ -26,13 +26,19 @@ export interface TenantRecord {
   status: string;
   tier: "shared" | "dedicated" | "byo";
   plan: string;
+  /** What its plan allows. */
+  limits: { members: number; requests_per_minute: number };
   time_zone: string;
   locale: string;
   currency: string;
+  /** Origins of pages on other hosts that it lets call. */
+  origins: string[];
+  /** Its own host names, proven. */
+  domains: string[];
   placement: Placement;
 }
 
-type Key = `slug:${string}` | `id:${string}` | `host:${string}`;
+type Key = `slug:${string}` | `id:${string}` | `host:${string}` | `origin:${string}`;
 
 interface Entry {
   until: number;
@@ -65,6 +71,11 @@ export class Directory {
     return this.#find(`host:${host.toLowerCase()}`);
   }
 
+  /** Some tenant that lists this origin: whether there is one may be told, which one not. */
+  byOrigin(origin: string): Promise<TenantRecord | null> {
+    return this.#find(`origin:${origin}`);
+  }
+
   /** Forgets a tenant at once in this process. */
   forget(tenantId: string): void {
     this.#forget((record) => record.id === tenantId);
@@ -73,6 +84,11 @@ export class Directory {
   /** Forgets every tenant of a placement at once in this process. */
   forgetPlacement(placementId: string): void {
     this.#forget((record) => record.placement.id === placementId);
+  }
+
+  /** Forgets every tenant with a plan at once in this process. */
+  forgetPlan(plan: string): void {
+    this.#forget((record) => record.plan === plan);
   }
 
   /** Forgets everything at once in this process. */
@@ -109,6 +125,8 @@ export class Directory {
       ? sql`t.slug = ${value}`
       : key.startsWith("id:")
       ? sql`t.id = ${value}`
+      : key.startsWith("origin:")
+      ? sql`t.id in (select tenant_id from platform.origins where origin = ${value})`
       : sql`t.id = (select tenant_id from platform.domains where host = ${value} and verified_at is not null)`;
     const context = { actor: "system", operation: "tenants.locate", requestId: "", readOnly: true };
     const rows = await this.doors.asPlatform(context, (tx) => findTenant(tx, by));
@@ -123,11 +141,16 @@ function jitter(): number {
 
 function findTenant(tx: Tx, by: Fragment) {
   return tx<TenantRecord>`select t.id, t.slug, t.name, t.status, t.tier, t.plan, t.time_zone, t.locale, t.currency,
+      json_build_object('members', l.member_limit, 'requests_per_minute', l.requests_per_minute) as limits,
       json_build_object('id', p.id, 'kind', p.kind, 'database', p.database_name, 'login', p.tenant_login,
         'key_id', p.key_id, 'tls_mode', s.tls_mode, 'tls_ca', s.tls_ca,
-        'host', case when s.kind = 'byo' then s.host end, 'port', case when s.kind = 'byo' then s.port end) as placement
+        'host', case when s.kind = 'byo' then s.host end, 'port', case when s.kind = 'byo' then s.port end) as placement,
+      coalesce((select json_agg(o.origin) from platform.origins o where o.tenant_id = t.id), '[]') as origins,
+      coalesce((select json_agg(d.host) from platform.domains d
+        where d.tenant_id = t.id and d.verified_at is not null), '[]') as domains
     from platform.tenants t
+    join platform.plans l on l.name = t.plan
     join platform.placements p on p.id = t.placement_id
     join platform.servers s on s.id = p.server_id
-    where ${by} and t.status not in ('provisioning', 'deleted', 'erased')`;
+    where ${by} and t.status not in ('provisioning', 'deleted', 'erased') limit 1`;
 }

@@ -1,4 +1,4 @@
-// Keeps a process's directory true: listens to what the platform database's triggers notify (0001, 0004) and forgets what
+// Keeps a process's directory true: listens to what the platform database's triggers notify (0001, 0004, 0005) and forgets what
 // changed, in milliseconds instead of after the directory's 10 seconds. Without it, on an edge or behind a pooler that
 // shares sessions, those 10 seconds are what holds. Nothing is read from a notification but an id to forget.
 import { openDirect, type Sql } from "../db/direct.ts";
@@ -67,13 +67,17 @@ interface Connected {
 /** Listens over a new connection, and forgets what may have changed while nobody did. */
 async function connect(target: Target, directory: Directory, probeMs: number): Promise<Connected> {
   const down = Promise.withResolvers<void>();
-  const onNotify = (channel: string, id: string) =>
-    channel === "platform_tenants" ? directory.forget(id) : directory.forgetPlacement(id);
+  const onNotify = (channel: string, id: string) => {
+    if (channel === "platform_tenants") directory.forget(id);
+    else if (channel === "platform_plans") directory.forgetPlan(id);
+    else directory.forgetPlacement(id);
+  };
   const sql = await openDirect(target, { onNotify, onDown: () => down.resolve() });
   const close = () => sql.end({ timeout: 0 }).catch(() => {}); // what cannot be closed is gone already
   try {
     await sql`listen platform_tenants`;
     await sql`listen platform_placements`;
+    await sql`listen platform_plans`;
   } catch (error) {
     await close();
     throw error;

@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { Work } from "../db/doors.ts";
 import { json, type Tx } from "../db/sql.ts";
 import { AppError, isRetryable } from "../errors.ts";
+import { BUILT_IN_ROLES } from "../identity/permissions.ts";
 import type { QueueDefinition, QueuedJob } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TenantRecord } from "./directory.ts";
@@ -25,7 +26,7 @@ export interface TenantJobCall<P> {
   params: P;
   tenant: TenantRecord;
   log: Log;
-  /** Runs work in the job's tenant. */
+  /** Runs work in the job's tenant, as who asked for the job. */
   asTenant<T>(work: Work<T>, options?: { readOnly?: boolean; deadlineMs?: number }): Promise<T>;
   /** Says how far it is, 0 to 1, and what it is doing. */
   progress(fraction: number, note?: string): Promise<void>;
@@ -50,6 +51,9 @@ interface JobRow {
   params: unknown;
   status: string;
   created_by: string | null;
+  /** Role of who asked, and whether a role of the tenant's own is limited to units; null where nobody did, or it is built in. */
+  role: string | null;
+  units_only: boolean | null;
 }
 
 /** Writes a job in the caller's transaction. `requestRelay` must be called after the commit. */
@@ -66,7 +70,7 @@ export async function enqueue(
 
 /** Hands a tenant's waiting jobs to the queue; a job that was sent but not marked is sent again under the same id. */
 export async function relay(services: Services, tenant: TenantRecord): Promise<number> {
-  const entering = { userId: null, operation: "jobs.relay", requestId: "" };
+  const entering = { operation: "jobs.relay", requestId: "" };
   const reading = await services.targets.context(tenant, { ...entering, readOnly: true });
   const waiting = await services.doors.asTenant(
     reading,
@@ -87,7 +91,7 @@ export async function relay(services: Services, tenant: TenantRecord): Promise<n
 
 /** Hands over anew what waited while the tenant was closed, and what the queue has given up by then. */
 export async function relayAgain(services: Services, tenant: TenantRecord): Promise<number> {
-  const entering = { userId: null, operation: "jobs.relay", requestId: "", readOnly: false };
+  const entering = { operation: "jobs.relay", requestId: "", readOnly: false };
   await services.doors.asTenant(
     await services.targets.context(tenant, entering),
     (tx) => tx`update tenant.jobs set relayed_at = null where status in ('queued', 'running')`,
@@ -125,7 +129,11 @@ export async function relayAll(services: Services): Promise<number> {
  * Runs one queued job of a tenant. Throws when the queue should try again: also for a closed tenant, whose job waits and
  * is handed over anew when it is opened.
  */
-export async function runTenantJob(services: Services, kinds: Map<string, TenantJob>, job: QueuedJob): Promise<void> {
+export async function runTenantJob(
+  services: Services,
+  kinds: ReadonlyMap<string, TenantJob>,
+  job: QueuedJob,
+): Promise<void> {
   try {
     await enterAndRun(services, kinds, job);
   } catch (error) {
@@ -139,7 +147,25 @@ function isClosed(error: unknown): boolean {
   return error instanceof AppError && error.code === "tenant_unavailable";
 }
 
-async function enterAndRun(services: Services, kinds: Map<string, TenantJob>, job: QueuedJob): Promise<void> {
+/** Takes a job that is not done, and with it what its asker may see now. */
+function begin(tx: Tx, id: string) {
+  return tx<JobRow>`with begun as (
+      update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
+        error = null, error_code = null
+      where id = ${id} and status in ('queued', 'running') returning id, kind, params, status, created_by
+    )
+    select b.*, m.role, r.units_only
+    from begun b left join tenant.members m on m.id = b.created_by left join tenant.roles r on r.key = m.role`;
+}
+
+/** A job acts as who asked for it, with no more rows. A role that is not there any more counts as limited to units. */
+function actorOfJob({ created_by, role, units_only }: JobRow): string | undefined {
+  if (created_by === null) return undefined;
+  const unitsOnly = role !== null && Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role].unitsOnly : units_only;
+  return `member:${created_by}${unitsOnly ?? true ? ":units" : ""}`;
+}
+
+async function enterAndRun(services: Services, kinds: ReadonlyMap<string, TenantJob>, job: QueuedJob): Promise<void> {
   const tenant = job.tenantId ? await services.directory.byId(job.tenantId) : null;
   if (!tenant) {
     services.log.warn("A job was dropped: its tenant is not there", { job: job.id, tenant: job.tenantId ?? "" });
@@ -147,9 +173,9 @@ async function enterAndRun(services: Services, kinds: Map<string, TenantJob>, jo
   }
   if (tenant.status !== "active") throw new AppError("tenant_unavailable");
   const log = services.log.child({ tenant: tenant.id, job: job.id });
-  const asTenant: TenantJobCall<unknown>["asTenant"] = async (work, options = {}) => {
+  const enter = (actor?: string): TenantJobCall<unknown>["asTenant"] => async (work, options = {}) => {
     const context = await services.targets.context(tenant, {
-      userId: null,
+      actor,
       operation: "jobs.run",
       requestId: job.id,
       readOnly: options.readOnly ?? false,
@@ -157,13 +183,8 @@ async function enterAndRun(services: Services, kinds: Map<string, TenantJob>, jo
     });
     return await services.doors.asTenant(context, work);
   };
-  const [row] = await asTenant((tx) =>
-    tx<
-      JobRow
-    >`update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
-        error = null, error_code = null
-      where id = ${job.id} and status in ('queued', 'running') returning id, kind, params, status, created_by`
-  );
+  const asTenant = enter();
+  const [row] = await asTenant((tx) => begin(tx, job.id));
   if (!row) return; // done already, or never committed
   const progress = async (fraction: number, note?: string) => {
     await asTenant((tx) =>
@@ -176,7 +197,8 @@ async function enterAndRun(services: Services, kinds: Map<string, TenantJob>, jo
     const kind = kinds.get(row.kind);
     if (!kind) throw new AppError("unprocessable", `No worker knows the job "${row.kind}"`);
     const params = kind.params.parse(row.params);
-    const result = await kind.run({ id: row.id, params, tenant, log, asTenant, progress, services });
+    const asAsked = enter(actorOfJob(row));
+    const result = await kind.run({ id: row.id, params, tenant, log, asTenant: asAsked, progress, services });
     await asTenant((tx) =>
       tx`update tenant.jobs set status = 'succeeded', progress = 1, note = null, result = ${
         json(result)

@@ -84,7 +84,9 @@ export async function locate(
   const ids = new Set(named.map((tenant) => (tenant as TenantRecord).id));
   if (ids.size > 1) {
     log.alarm("A request named different tenants", { tenants: [...ids].join(" ") });
-    throw new AppError("tenant_mismatch", "Host, path, X-Tenant and token must name the same tenant");
+    throw new AppError("tenant_mismatch", "Host, path, X-Tenant and token must name the same tenant", {
+      cause: [...new Set(named)], // for the audits of those that were named
+    });
   }
   return (named[0] as TenantRecord) ?? null;
 }

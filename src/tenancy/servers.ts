@@ -27,10 +27,13 @@ const MAX_SIGNERS = 4_096;
 export class Servers {
   /** Keys the hashes by which repeated requests are known. */
   readonly hashKey: Uint8Array;
+  /** Keys what the platform knows of accounts: digests of addresses, proofs of sessions, recovery codes. */
+  readonly accountKey: Uint8Array;
   readonly #signers = new Map<string, Signer>();
 
   constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {
     this.hashKey = deriveBytes(masterKey, "idempotency");
+    this.accountKey = deriveBytes(masterKey, "accounts");
   }
 
   /** A run-time login on a database of our server, through the pooler where there is one. */

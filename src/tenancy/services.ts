@@ -8,7 +8,9 @@ import type { Mail } from "../integrations/mail/mail.ts";
 import type { Secrets } from "../integrations/secrets/secrets.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { CurrentAccess } from "./access.ts";
 import type { Directory } from "./directory.ts";
+import type { Limits } from "./limits.ts";
 import type { Servers } from "./servers.ts";
 import type { TenantTargets } from "./targets.ts";
 
@@ -20,6 +22,10 @@ export interface Services {
   doors: Doors;
   directory: Directory;
   targets: TenantTargets;
+  /** Rate limits, counted over all processes. */
+  limits: Limits;
+  /** What callers may do, where it has moved on since their token was issued. */
+  access: CurrentAccess;
   /** Targets of our own server: platform, migrator, dedicated placements. */
   servers: Servers;
   queue: Queue;

@@ -1,6 +1,6 @@
 // From a tenant to the context that the door needs: where its placement is, which login, and what signs its context.
 // A customer's server is resolved and checked again each minute, and connected to by the address that was checked (R10).
-import type { TenantContext } from "../db/doors.ts";
+import type { Access, Origin, TenantContext } from "../db/doors.ts";
 import type { Target } from "../db/pool.ts";
 import type { Egress } from "../integrations/egress/egress.ts";
 import { signContext } from "./context.ts";
@@ -12,8 +12,12 @@ const ADDRESS_LIFE_MS = 60_000;
 
 /** What enters a tenant, beside the tenant. */
 export interface Entering {
-  /** The member who acts; null for the platform and for whoever is not signed in yet. */
-  userId: string | null;
+  /** Who acts, as `actorOf` in ../identity/principal.ts writes it; left out for the platform and whoever is not signed in. */
+  actor?: string;
+  /** What the caller was given: compared with what is in force by the statement that enters. */
+  access?: Access;
+  /** Where the request came from, for the audit. */
+  origin?: Origin;
   operation: string;
   requestId: string;
   readOnly: boolean;
@@ -34,9 +38,11 @@ export class TenantTargets {
     return {
       target: placement.host ? await this.#byo(placement) : this.#own(placement),
       tenantId: id,
-      sign: (pid) => signContext(signer, id, entering.userId, pid),
+      sign: (pid) => signContext(signer, id, entering.actor ?? null, pid),
       operation: entering.operation,
       requestId: entering.requestId,
+      access: entering.access,
+      origin: { ...entering.origin, request: entering.requestId },
       readOnly: entering.readOnly,
       deadlineMs: entering.deadlineMs,
     };

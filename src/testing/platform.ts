@@ -1,7 +1,7 @@
 // The platform that a test file runs against: databases of its own, the real app and a real worker, in this process and
 // without a port. It starts at its first use and ends after the file's last test.
 import { createApp } from "../app.ts";
-import { readConfig } from "../config.ts";
+import { readConfig, UNLIMITED } from "../config.ts";
 import { openDirect, type Sql } from "../db/direct.ts";
 import { newId } from "../db/ids.ts";
 import { refuseTarget } from "../http/target.ts";
@@ -89,7 +89,7 @@ async function wire(server: TestServer, servers: Servers, databases: Set<string>
   const lines: string[] = [];
   const mails: Message[] = [];
   const roles = new Set<string>();
-  const config = readConfig({ LOG_LEVEL: "debug" });
+  const config = { ...readConfig({ LOG_LEVEL: "debug" }), ...UNLIMITED };
   const running = await createServices({
     config,
     servers,

@@ -44,7 +44,7 @@ export async function tableLeaks(question: Question): Promise<string[]> {
   const row = await madeRow(admin, rows, table, victim);
   if (attacker.placement.id === victim.placement.id) await madeRow(admin, rows, table, attacker);
   const { servers, targets } = platform.services;
-  const entering = { userId: null, operation: "testing.expectNoLeak", requestId: "", readOnly: false };
+  const entering = { operation: "testing.expectNoLeak", requestId: "", readOnly: false };
   const session = await openAttacker((await targets.context(victim, entering)).target);
   const signerOf = ({ placement }: TestTenant) => servers.signer(placement.id, placement.key_id);
   const signers = { attacker: signerOf(attacker), victim: signerOf(victim) };

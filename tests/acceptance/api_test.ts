@@ -18,7 +18,8 @@ let platform: Platform;
 let client: Client;
 
 Deno.test.beforeAll(async () => {
-  platform = await start(home, ["dev"]);
+  // One address signs in more often here than people do.
+  platform = await start(home, ["dev"], { LIMIT_STRICT_PER_MINUTE: "1000", LIMIT_ANONYMOUS_PER_MINUTE: "10000" });
   client = new Client(platform.run.url);
 });
 Deno.test.afterAll(async () => {

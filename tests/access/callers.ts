@@ -1,14 +1,18 @@
 // Two tenants, victim and attacker, on one platform, and requests in every guise: what the routes' matrix is made of.
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
+import type { Permissions } from "../../src/identity/permissions.ts";
 import { sendRaw } from "../http/raw.ts";
 import { type Answer, bootApp, type TestApp, type TestTenant } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
 import { adminSql } from "../support/postgres.ts";
 import { readTables, type Table } from "../../src/prove/catalogue.ts";
-import { type Operation, readOperations } from "../../src/prove/operations.ts";
+import { nameOf, type Operation, readOperations, tableOf } from "../../src/prove/operations.ts";
 import { Rows } from "../../src/prove/rows.ts";
 import { fill, inventory } from "./stage.ts";
+
+/** What paths in a tenant are about that no table of the tenant holds. */
+const WITH_THE_PLATFORM = ["factors"];
 
 /** The platform with its two tenants; the victim has a row in each of its tables. */
 export class Callers {
@@ -37,8 +41,12 @@ export class Callers {
     const callers = new Callers(app, operations, victim, attacker, place, tables, platform);
     const rows = new Rows(place.admin, [...tables, ...shared]);
     await fill(place.admin, rows, tables, victim.id);
+    await place.admin`update tenant.members set status = 'active' where tenant_id = ${victim.id}`;
+    await place.admin`update tenant.sessions set expires_at = now() + interval '1 day', revoked_at = null
+      where tenant_id = ${victim.id}`;
     for (const table of tables) {
-      const { id } = await rows.row(table, victim.id);
+      const row = await rows.row(table, victim.id);
+      const id = row.seq ? "1" : nameOf(row);
       if (id) callers.#victimIds.set(table.name.replace("tenant.", ""), id);
     }
     return callers;
@@ -70,14 +78,34 @@ export class Callers {
     return await sendRaw(this.app.port, lines, text);
   }
 
-  /** A member of the victim, with any role, as our own keys sign it. */
-  memberToken(role: string): Promise<string> {
+  /** A member of the victim, with any role, as our own keys sign it; in its one live session. */
+  memberToken(role: string, permissions?: Permissions): Promise<string> {
     return this.app.services.tokens.issueMember({
       memberId: this.#victimIds.get("members")!,
       tenantId: this.victim.id,
       role,
-      sessionId: crypto.randomUUID(),
+      permissions,
+      accountId: crypto.randomUUID(),
+      sessionId: this.#victimIds.get("sessions")!,
     });
+  }
+
+  /** Runs `work` while the member of `memberToken()` has a role of the victim's own. */
+  async asRole(key: string, work: () => Promise<void>): Promise<void> {
+    const { admin } = this.place;
+    const [tenantId, memberId] = [this.victim.id, this.#victimIds.get("members")!];
+    await admin`insert into tenant.roles (tenant_id, key, name) values (${tenantId}, ${key}, 'For a test')`;
+    await admin`update tenant.members set role = ${key} where tenant_id = ${tenantId} and id = ${memberId}`;
+    await work().finally(async () => {
+      await admin`update tenant.members set role = 'member' where tenant_id = ${tenantId} and id = ${memberId}`;
+      await admin`delete from tenant.roles where tenant_id = ${tenantId} and key = ${key}`;
+    });
+  }
+
+  /** What that role may do from now on, past all rules. */
+  async setRole(key: string, permissions: Permissions): Promise<void> {
+    await this.place.admin`update tenant.roles set effective = ${this.place.admin.json(permissions as never)}
+      where tenant_id = ${this.victim.id} and key = ${key}`;
   }
 
   /** An operator that nobody knows, with any role, as our own keys sign it. */
@@ -101,10 +129,12 @@ export class Callers {
   #idFor({ path, inTenant }: Operation): string {
     if (!inTenant && path.includes("{slug}")) return this.victim.slug;
     if (!inTenant) return path.includes("applications") ? this.victim.applicationId : this.victim.id;
-    const collection = path.split("/")[2];
-    const id = this.#victimIds.get(collection);
-    if (!id) throw new Error(`The victim has nothing in "${collection}", which "${path}" is about`);
-    return id;
+    const table = tableOf(path);
+    const id = this.#victimIds.get(table);
+    if (!id && !WITH_THE_PLATFORM.includes(table)) {
+      throw new Error(`The victim has nothing in "${table}", which "${path}" is about`);
+    }
+    return id ?? crypto.randomUUID();
   }
 }
 

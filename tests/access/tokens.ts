@@ -6,6 +6,7 @@ import { type Plane, type SigningKeys, signingKeys } from "../../src/identity/ke
 export interface TokenClaims {
   sub: string;
   role: string;
+  ver: number;
   tid?: string;
   sid?: string;
   email?: string;

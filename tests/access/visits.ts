@@ -100,6 +100,8 @@ export async function tryAll(scene: Scene, table: Table, claim: Claim, insert: s
     if (error) {
       // Another tenant's insert fails at its parents, which are not this tenant's; a claim must be a uuid to be a default.
       const ofDefault = verb === "insert" && claim.tenantId !== place.tenant.id ? ["23503", "22P02"] : [];
+      // Where a tenant has one row, there is no place for a second.
+      if (verb === "insert" && !table.may.insert) ofDefault.push("23505");
       assert.ok([...REFUSED, ...ofDefault].includes(error.code), `${verb}: ${error.code} ${error.message}`);
     } else {
       const seen = elsewhere ? value!.filter((found) => found.tenant_id === place.tenant.id).length : value!.count;
@@ -131,8 +133,11 @@ export async function tryOwn({ place, rows }: Scene, table: Table, claim: Claim)
       if (verb === "select" || verb === "insert" && table.may.insert) continue;
       const text = onRow(table, verb, fresh, insertion(table, columns, columns.map(() => null)));
       const { value, error } = await attempt(tx, (inner) => inner.unsafe(text));
-      if (!table.may[verb]) assert.equal(error?.code, "42501", `${verb} is not granted but was not refused`);
-      // A row that others refer to may not be deleted, but the wall let the statement through.
+      if (!table.may[verb]) {
+        // Where a tenant has one row there is no place for a second.
+        const refusals = verb === "insert" ? ["42501", "23505"] : ["42501"];
+        assert.ok(refusals.includes(error?.code ?? ""), `${verb} is not granted but was not refused`);
+      } // A row that others refer to may not be deleted, but the wall let the statement through.
       else if (!(verb === "delete" && error?.code === "23503")) {
         assert.equal(value?.length, 1, `${verb}: ${error?.message}`);
       }

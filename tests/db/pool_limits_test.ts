@@ -89,6 +89,15 @@ Deno.test("Pool closes idle connections after idleMs", () =>
     assert.equal((await pool.run(as("a"), whoAmI)).length, 1);
   }));
 
+Deno.test({
+  name: "Pool leaves no timer behind, however often its connections become idle and callers wait",
+  sanitizeOps: true,
+  fn: () =>
+    withPool(target, { max: 1 }, async (pool) => {
+      for (let i = 0; i < 10; i++) await Promise.all([pool.run(as("a"), whoAmI), pool.run(as("a"), whoAmI)]);
+    }),
+});
+
 Deno.test("Pool.end() waits for running scopes and refuses new ones", async () => {
   await withPool(target, {}, async (pool) => {
     const running = pool.run(as("a"), async (tx) => {

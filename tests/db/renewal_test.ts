@@ -47,3 +47,19 @@ Deno.test("Pool.run() sends the context again when its proof is no longer fresh,
     assert.deepEqual(seen, ["proof 1", "proof 1", "proof 2", "proof 2", "proof 3"]);
     assert.equal(pool.stats().roundTrips, 6);
   }));
+
+Deno.test("Pool.run() sends the context again with the commit, where triggers that were put off ask for it", () =>
+  withPool(target, { max: 1, renewMs: 40 }, async (pool) => {
+    let proof = 0;
+    const context = { statement, values: () => [`proof ${++proof}`] };
+    const visit = (wait: number) =>
+      pool.run(context, async (tx) => {
+        await tx`select 1`;
+        await pause(wait);
+      });
+    await visit(0);
+    assert.equal(proof, 1);
+    await visit(60);
+    assert.equal(proof, 3);
+    assert.equal(pool.stats().roundTrips, 4);
+  }));

@@ -8,7 +8,7 @@ import { BUILDING } from "./furnished.ts";
 import { watch, Watched } from "./watched.ts";
 
 const loose = { sanitizeOps: false, sanitizeResources: false };
-const CONTEXT = { userId: null, operation: "test", requestId: "", readOnly: true };
+const CONTEXT = { operation: "test", requestId: "", readOnly: true };
 let watched: Watched;
 let tenant: TestTenant;
 let operator: string;

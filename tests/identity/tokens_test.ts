@@ -13,12 +13,25 @@ const tokens = createTokens(master, { issuer, versions: [1] });
 const member = {
   memberId: crypto.randomUUID(),
   tenantId: crypto.randomUUID(),
-  role: "admin",
+  role: "front_desk",
   sessionId: crypto.randomUUID(),
+  permissions: { buildings: ["view"] },
+  unitsOnly: true,
+  accountId: crypto.randomUUID(),
+  authenticatedAt: 1_700_000_000,
+  mfa: true,
+  accessVersion: 7,
 };
-const operator = { operatorId: crypto.randomUUID(), email: "ops@bulkhead.test", role: "admin" };
-const memberClaims = { sub: member.memberId, tid: member.tenantId, sid: member.sessionId, role: "admin" };
-const operatorClaims = { sub: operator.operatorId, email: operator.email, role: "admin" };
+const operator = { operatorId: crypto.randomUUID(), email: "ops@bulkhead.test", role: "admin", accessVersion: 3 };
+const memberClaims = {
+  sub: member.memberId,
+  tid: member.tenantId,
+  sid: member.sessionId,
+  role: "admin",
+  ver: 7,
+  auth_time: 1_700_000_000,
+};
+const operatorClaims = { sub: operator.operatorId, email: operator.email, role: "admin", ver: 3 };
 const now = () => Math.floor(Date.now() / 1000);
 
 interface Forgery {
@@ -135,12 +148,12 @@ Deno.test("verify() accepts a clock that is a few seconds off", async () => {
 });
 
 Deno.test("verify() refuses a token with any of its claims missing or of the wrong kind", async () => {
-  for (const claim of ["sub", "tid", "sid", "role", "iat", "exp", "iss", "aud"]) {
+  for (const claim of ["sub", "tid", "sid", "role", "ver", "auth_time", "iat", "exp", "iss", "aud"]) {
     await refused(await forge({ claims: { [claim]: undefined } }), "unauthorized", claim);
     await refused(await forge({ claims: { [claim]: { nested: true } } }), "unauthorized", claim);
   }
   await refused(await forge({ claims: { tid: "not-a-uuid" } }));
-  for (const claim of ["sub", "email", "role"]) {
+  for (const claim of ["sub", "email", "role", "ver"]) {
     await refused(await forge({ plane: "platform", claims: { [claim]: undefined } }), "unauthorized", claim);
   }
 });

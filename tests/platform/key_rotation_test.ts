@@ -48,7 +48,7 @@ async function accepted(tenant: TestTenant): Promise<number[]> {
 /** Reads as a tenant with a context signed by hand. */
 async function enter(tenant: TestTenant, sign: (pid: number) => string): Promise<number> {
   const record = await app.services.directory.byId(tenant.id);
-  const entering = { userId: null, operation: "test", requestId: "", readOnly: true };
+  const entering = { operation: "test", requestId: "", readOnly: true };
   const context = { ...await app.services.targets.context(record!, entering), sign };
   return (await app.services.doors.asTenant(context, (tx) => tx`select id from tenant.members`)).length;
 }

@@ -130,7 +130,7 @@ Deno.test("tenants.setStatus lets no request in that begins after its answer, un
 Deno.test("a transaction that is running stops at its next statement, and changes nothing", loose, async () => {
   const { services } = deaf;
   const record = await services.directory.byId(acme.id);
-  const entering = { userId: null, operation: "test", requestId: "", readOnly: false };
+  const entering = { operation: "test", requestId: "", readOnly: false };
   const context = await services.targets.context(record!, entering);
   const before = await visit(app, acme);
   const running = services.doors.asTenant(context, async (tx) => {
@@ -261,7 +261,7 @@ Deno.test("a job of a closed tenant waits, and is done when the tenant is opened
   const { services } = app;
   const asTenant = async <T>(work: Parameters<typeof services.doors.asTenant<T>>[1]) => {
     const record = await services.directory.byId(acme.id);
-    const entering = { userId: null, operation: "test", requestId: "", readOnly: false };
+    const entering = { operation: "test", requestId: "", readOnly: false };
     return await services.doors.asTenant(await services.targets.context(record!, entering), work);
   };
 

@@ -33,13 +33,13 @@ export function poolerIsThere(): boolean {
   return false;
 }
 
-/** Starts a pooler of its own for a test file, and stops it when the file's tests are done. */
-export async function startPooler(): Promise<Pooler> {
+/** Starts a pooler of its own; `more` are further lines of its settings. Stop it at the end. */
+export async function startPooler(more: string[] = []): Promise<Pooler> {
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-test-pooler-" });
   const user = await serverUser(); // it refuses root, like PostgreSQL
   const port = freePort(54480);
   const settings = join(dir, "pgbouncer.ini");
-  await writeSettings(dir, settings, port);
+  await writeSettings(dir, settings, port, more);
   if (user) await hand(dir, user);
   const child = new Deno.Command(program!, {
     args: [settings],
@@ -77,7 +77,7 @@ export async function startPooler(): Promise<Pooler> {
 }
 
 /** The pooler asks the server for each login's SCRAM secret, since tests make logins as they go. */
-async function writeSettings(dir: string, path: string, port: number): Promise<void> {
+async function writeSettings(dir: string, path: string, port: number, more: string[]): Promise<void> {
   const server = await testServer();
   await Deno.writeTextFile(join(dir, "users"), `"${server.user}" "${server.password}"\n`);
   const lines = [
@@ -94,6 +94,7 @@ async function writeSettings(dir: string, path: string, port: number): Promise<v
     `auth_file = ${join(dir, "users")}`,
     "auth_query = select usename, passwd from pg_catalog.pg_shadow where usename = $1",
     "server_login_retry = 1",
+    ...more,
     "",
   ];
   await Deno.writeTextFile(path, lines.join("\n"));

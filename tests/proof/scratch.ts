@@ -16,6 +16,7 @@ export interface Scratch {
   roles: PlacementRoles;
   signer: Signer;
   database: string;
+  server: TestServer;
   /** As superuser. */
   admin: Sql;
   /** As the login that rolls out. */
@@ -50,6 +51,7 @@ export async function makeScratch(prefix: string, options: { deployed?: boolean 
     roles,
     signer,
     database,
+    server,
     admin,
     migrator,
     migratorName,

@@ -1,7 +1,7 @@
 // The whole platform for a test file: its own platform and shared databases on the test server, a real HTTP port, a real
 // worker, a mailbox in a temporary folder. Tests talk to it over HTTP; `services` is there for looking behind the curtain.
 import assert from "node:assert/strict";
-import { readConfig } from "../../src/config.ts";
+import { readConfig, UNLIMITED } from "../../src/config.ts";
 import { serve, type Serving } from "../../src/serve.ts";
 import { poolerSettings } from "../../src/services.ts";
 import { createLog } from "../../src/telemetry/log.ts";
@@ -72,7 +72,9 @@ export async function bootApp(options: { env?: Record<string, string>; worker?: 
   const server = await testServer();
   const name = `t_${crypto.randomUUID().slice(0, 8)}`;
   const mailFolder = await Deno.makeTempDir({ prefix: "bulkhead-mail-" });
-  const config = readConfig({ PORT: "0", BYO_ALLOW: "127.0.0.0/8", LOG_LEVEL: "debug", ...options.env });
+  // The limits are on, and high: tests ask thousands of times from one address.
+  const limits = Object.fromEntries(Object.entries(UNLIMITED).map(([name, limit]) => [name, String(limit)]));
+  const config = readConfig({ PORT: "0", BYO_ALLOW: "127.0.0.0/8", LOG_LEVEL: "debug", ...limits, ...options.env });
   const servers = new Servers({
     host: server.host,
     port: server.port,
@@ -102,7 +104,7 @@ function asking(url: string): TestProcess["ask"] {
     const body = asking.raw ?? (asking.body === undefined ? undefined : JSON.stringify(asking.body));
     const response = await fetch(url + path, { method, headers, body, redirect: "manual" });
     const text = await response.text();
-    const json = /json/.test(response.headers.get("content-type") ?? "");
+    const json = /^application\/(problem\+)?json\b/.test(response.headers.get("content-type") ?? "");
     return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
   };
 }

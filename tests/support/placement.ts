@@ -35,7 +35,7 @@ export async function openPlace(app: TestApp, tenant: TestTenant): Promise<Place
   const record = await directory.byId(tenant.id);
   if (!record) throw new Error(`Tenant "${tenant.slug}" is not there`);
   const { placement } = record;
-  const entering = { userId: null, operation: "test", requestId: "", readOnly: false };
+  const entering = { operation: "test", requestId: "", readOnly: false };
   const { target } = await targets.context(record, entering);
   const server = placement.host ? await secondTestServer() : await testServer();
   const admin = await adminSql(placement.database, server);

@@ -20,6 +20,13 @@ export interface TestDatabase {
 }
 
 const started = new Map<string, Promise<TestServer>>();
+let programs: string | undefined;
+
+/** From here on this file's servers are its own, started with the PostgreSQL programs of `folder`. */
+export function useProgramsOf(folder: string): void {
+  programs = folder;
+  started.clear();
+}
 
 /** The server that plays ours: from BULKHEAD_TEST_SERVER, else started for this process and gone with it. */
 export function testServer(): Promise<TestServer> {
@@ -62,7 +69,7 @@ async function run(server: TestServer, statement: string): Promise<void> {
 }
 
 function server(variable: string, name: string, port: number): Promise<TestServer> {
-  const known = started.get(name) ?? fromEnvironment(variable) ?? startOwn(name, port);
+  const known = started.get(name) ?? (programs ? undefined : fromEnvironment(variable)) ?? startOwn(name, port);
   started.set(name, known);
   return known;
 }
@@ -81,7 +88,7 @@ function fromEnvironment(variable: string): Promise<TestServer> | undefined {
 
 async function startOwn(name: string, port: number): Promise<TestServer> {
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-test-own-" });
-  const cluster = await startCluster({ dir, name, port, superuserPassword: crypto.randomUUID(), fast: true });
+  const cluster = await startCluster({ dir, name, port, superuserPassword: crypto.randomUUID(), programs, fast: true });
   globalThis.addEventListener("unload", () => removeServer(cluster.pid, dir));
   const { host, user, password } = cluster.superuser;
   return { host, port: cluster.port, user, password };

@@ -80,3 +80,15 @@ Deno.test("createLog() writes to standard error unless told otherwise, percent s
   const line = new TextDecoder().decode(output.stderr).split("\n").find((line) => line.startsWith("{"));
   assert.equal(JSON.parse(line ?? "{}").msg, "100 %s %% %d");
 });
+
+Deno.test("createLog() writes a line whole that is longer than a pipe holds", async () => {
+  const code = `import { createLog } from "./src/telemetry/log.ts";
+    const piece = "plain words ".repeat(5_000);
+    createLog({ level: "info" }).info("Long", { pieces: Array(20).fill(piece) });`;
+  const cwd = new URL("../../", import.meta.url);
+  const child = new Deno.Command(Deno.execPath(), { args: ["eval", code], cwd, stderr: "piped" }).spawn();
+  await new Promise((resolve) => setTimeout(resolve, 200)); // it fills the pipe and has to wait
+  const line = (await new Response(child.stderr).text()).split("\n").find((line) => line.startsWith("{"));
+  assert.equal(JSON.parse(line ?? "{}").pieces.length, 20);
+  assert.ok((await child.status).success);
+});

@@ -240,7 +240,7 @@ Deno.test("reports.create writes the usage as CSV and JSON, with cells that a sp
 
 Deno.test("reports.download answers 409 until the report is ready, and 404 to another tenant", async () => {
   const record = await app.services.directory.byId(tenant.id);
-  const entering = { userId: null, operation: "test", requestId: "", readOnly: false };
+  const entering = { operation: "test", requestId: "", readOnly: false };
   const { body: me } = await app.ask("GET", "/v1/auth/me", { token: admin });
   const context = await app.services.targets.context(record!, entering);
   const period = { from: "2011-12-01", to: "2011-12-01" };

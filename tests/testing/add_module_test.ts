@@ -8,7 +8,7 @@ import { openServer, type TestServer } from "../../src/testing/cluster.ts";
 import { pathIn, readSteps, type Step } from "./guide.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const POLICY = "sql/policies/32_parking.sql";
+const POLICY = "sql/policies/33_parking.sql";
 /** Roles are server-wide and their passwords derive from it: the same as in tests/support/app.ts. */
 const MASTER_KEY = btoa(String.fromCharCode(...new Uint8Array(32).map((_, i) => i * 7 % 256)));
 
@@ -163,9 +163,21 @@ Deno.test("docs/add-a-module.md adds a module that works and that leaks nothing"
   await t.step("without the policy the proof stops the rollout and names the table", async () => {
     const { code, output } = await run("deno task db deploy");
     assert.notEqual(code, 0);
-    assert.match(output, /The proof found 1 hole.*parking_spaces/s);
+    assert.match(output, /The proof found 2 holes.*parking_spaces/s);
   });
   await t.step(policy.heading, () => follow(policy));
+  await t.step("without the audit's line the proof stops the rollout and names the table", async () => {
+    const path = join(folder, POLICY);
+    const text = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, text.replace(/^call tenant\.audited.*\n/m, ""));
+    const { code, output } = await run("deno task db deploy");
+    assert.notEqual(code, 0);
+    assert.match(
+      output,
+      /The proof found 1 hole:\ntable "tenant\.parking_spaces" is neither audited nor said not to be/,
+    );
+    await Deno.writeTextFile(path, text);
+  });
   await t.step(last.heading, () => follow(last));
   await t.step("the module is served and described", async () => {
     await served(async (url) => {

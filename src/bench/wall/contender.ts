@@ -1,7 +1,7 @@
 // A process that serves one contender twice, straight and through the delay: the real app, with one of the measured
 // routes beside the real ones. Token, tenant, input, log line and the check of the answer are the same for all.
 import { createApp } from "../../app.ts";
-import { readConfig } from "../../config.ts";
+import { readConfig, UNLIMITED } from "../../config.ts";
 import { mount } from "../../http/mount.ts";
 import { refuseTarget } from "../../http/target.ts";
 import { createServices, platformHosts } from "../../services.ts";
@@ -23,7 +23,7 @@ export interface ContenderConfig {
 
 async function serveAt(port: number, told: ContenderConfig): Promise<number> {
   const servers = new Servers({ ...told.settings, port }, Uint8Array.from(told.masterKey));
-  const config = readConfig({ POOL_PER_DATABASE: String(told.connections) });
+  const config = { ...readConfig({ POOL_PER_DATABASE: String(told.connections) }), ...UNLIMITED };
   const publicUrl = "http://127.0.0.1";
   const { services } = await createServices({
     config,

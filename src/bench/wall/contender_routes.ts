@@ -43,15 +43,17 @@ export function naiveRoute(stock: Stock) {
     ...shape,
     operation: "bench.naive",
     path: "/v1/bench/naive",
-    handler: async (call) => {
-      const rows = await stock.begin(async (tx) => {
-        await tx`select set_config('jwt.claims.tenant_id', ${call.tenant.id}, true)`;
-        return await tx<Row[]>`select ${columns(tx)} from bench.renters
-          where ${filters(tx, call.query)} order by ${order(tx, call.query)} limit ${call.query.limit + 1}`;
-      }) as Row[];
-      return toPage(rows, call.query, key);
-    },
+    handler: async (call) => toPage(await naiveRows(stock, call.tenant.id, call.query), call.query, key),
   });
+}
+
+/** The visit of (b) by itself. */
+export async function naiveRows(stock: Stock, tenantId: string, query: RenterQuery): Promise<Row[]> {
+  return await stock.begin(async (tx) => {
+    await tx`select set_config('jwt.claims.tenant_id', ${tenantId}, true)`;
+    return await tx<Row[]>`select ${columns(tx)} from bench.renters
+      where ${filters(tx, query)} order by ${order(tx, query)} limit ${query.limit + 1}`;
+  }) as Row[];
 }
 
 type Tag = (strings: TemplateStringsArray, ...values: never[]) => never;

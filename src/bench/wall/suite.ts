@@ -10,6 +10,7 @@ import { type Ground, LOGINS, prepareGround, ROWS, TENANTS } from "./ground.ts";
 import { atMost, shown } from "./numbers.ts";
 import { measurePolicyCost } from "./policy_cost.ts";
 import { measureSpeed } from "./speed.ts";
+import { measureWithoutHttp } from "./without_http.ts";
 import type { Flood, Stall, TrialConfig } from "./trial.ts";
 
 /** Runs the suite. */
@@ -20,11 +21,19 @@ export async function benchWall(config: Config): Promise<Measurement[]> {
   const contenders = await startContenders(ground);
   const speed = await measureSpeed(contenders);
   await contenders.stop();
+  const visits = await measureWithoutHttp(ground);
   const cost = await measurePolicyCost(ground);
   const plain = `${Math.round(cost.plainExecution)} µs without`;
   return [
     ...speed,
+    ...visits,
     atMost("policy and proof, execution of a query", cost.execution, "µs", 15, plain),
+    shown(
+      "policy and proof, executed again and again in one transaction",
+      cost.repeated,
+      "µs",
+      "what they compute; the rest is what a single execution finds cold",
+    ),
     shown(
       "policy and proof, planning of a query",
       cost.planning,

@@ -18,9 +18,16 @@ export const EVENT_TYPES = [
   "tenant.provisioning_failed",
   "tenant.setup_mail_sent",
   "tenant.setup_mail_failed",
+  "tenant.origins_changed",
   "placement.key_rotated",
   "placement.keys_retired",
   "operator.signed_in",
+  "operator.created",
+  "operator.changed",
+  "operator.key_made",
+  "operator.key_revoked",
+  "impersonation.asked",
+  "account.changed",
 ] as const;
 export type EventType = typeof EVENT_TYPES[number];
 

@@ -7,6 +7,7 @@ const tag = "Health";
 
 const live = route({
   operation: "health.live",
+  limit: "none",
   method: "get",
   path: "/health",
   summary: "Whether the process answers",
@@ -17,6 +18,7 @@ const live = route({
 
 const ready = route({
   operation: "health.ready",
+  limit: "none",
   method: "get",
   path: "/ready",
   summary: "Whether the platform's database answers",

@@ -9,6 +9,7 @@ import { findCredentials, findOperator, noteLogin } from "./queries.ts";
 /** `operators.login`: unknown address, wrong password and disabled operator cost and answer the same. */
 export const logIn = route({
   operation: "operators.login",
+  limit: "strict",
   method: "post",
   path: "/v1/operators/login",
   summary: "Log in as an operator of the platform",

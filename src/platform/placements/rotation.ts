@@ -70,7 +70,7 @@ export async function rotateContextKey(
  */
 async function tryKey(services: Services, placement: Placement, keyId: number): Promise<void> {
   const nobody = { id: newId(), placement: { ...routed(placement), key_id: keyId } };
-  const entering = { userId: null, operation: "placements.rotateKey", requestId: "", readOnly: true };
+  const entering = { operation: "placements.rotateKey", requestId: "", readOnly: true };
   const context = await services.targets.context(nobody, entering);
   try {
     await services.doors.asTenant(context, (tx) => tx`select app.tenant_id()`);

@@ -2,6 +2,7 @@
 // three days; the token in it is stored as its hash only.
 import { json, type Query, type Tx } from "../../db/sql.ts";
 import { newSecretToken } from "../../identity/secret_tokens.ts";
+import { emailDigest, keepAccountToken } from "../../tenancy/accounts.ts";
 import type { Application } from "../applications/model.ts";
 import type { Run } from "./run.ts";
 import { setupMail } from "./setup_mail.ts";
@@ -17,9 +18,9 @@ interface Admin {
 
 /** Makes the applicant the tenant's first admin, unless the tenant has members already. */
 export function insertInitialAdmin(tx: Tx, application: Application): Query<boolean> {
-  return tx`insert into tenant.members (first_name, last_name, email, role, status, must_change_password, metadata)
+  return tx`insert into tenant.members (first_name, last_name, email, role, status, metadata)
     select ${application.contact_first_name}, ${application.contact_last_name}, ${application.contact_email},
-      'admin', 'pending', true, ${json({ is_initial_admin: true })}
+      'admin', 'pending', ${json({ is_initial_admin: true })}
     where not exists (select from tenant.members)`.map((rows) => rows.count > 0);
 }
 
@@ -30,9 +31,19 @@ export function insertInitialAdmin(tx: Tx, application: Application): Query<bool
 export async function sendSetupMail(run: Run): Promise<boolean> {
   const secret = newSecretToken("setup");
   const expiresAt = new Date(Date.now() + SETUP_HOURS * 3_600_000);
-  const admin = await run.asTenant((tx) => replaceToken(tx, secret.hash, expiresAt));
+  const [admin] = await run.asTenant(findWaitingAdmin);
   if (!admin) return false;
-  const { mail, publicUrl } = run.services;
+  const { mail, publicUrl, servers } = run.services;
+  await run.asPlatform((tx) =>
+    keepAccountToken(tx, {
+      purpose: "setup",
+      digest: emailDigest(servers, admin.email),
+      tenantId: run.tenantId,
+      memberId: admin.id,
+      hash: secret.hash,
+      expiresAt,
+    })
+  );
   const text = setupMail({
     ...run.application,
     publicUrl,
@@ -44,12 +55,7 @@ export async function sendSetupMail(run: Run): Promise<boolean> {
   return true;
 }
 
-async function replaceToken(tx: Tx, hash: Uint8Array, expiresAt: Date): Promise<Admin | undefined> {
-  const [admin] = await tx<Admin>`select id, email, first_name from tenant.members
-    where metadata @> '{"is_initial_admin": true}' and password_hash is null and deleted_at is null limit 1`;
-  if (!admin) return undefined;
-  await tx`delete from tenant.setup_tokens where member_id = ${admin.id} and used_at is null`;
-  await tx`insert into tenant.setup_tokens (member_id, token_hash, expires_at)
-    values (${admin.id}, ${hash}, ${expiresAt})`;
-  return admin;
+function findWaitingAdmin(tx: Tx) {
+  return tx<Admin>`select id, email, first_name from tenant.members
+    where metadata @> '{"is_initial_admin": true}' and account_id is null and deleted_at is null limit 1`;
 }

@@ -64,7 +64,7 @@ export class Run {
   /** Runs work in the new tenant, by the same door as everyone. */
   async asTenant<T>(work: Work<T>): Promise<T> {
     const tenant = { id: this.tenantId, placement: routed(this.placement) };
-    const entering = { userId: null, operation: OPERATION, requestId: this.jobId, readOnly: false };
+    const entering = { operation: OPERATION, requestId: this.jobId, readOnly: false };
     return await this.services.doors.asTenant(await this.services.targets.context(tenant, entering), work);
   }
 

@@ -4,7 +4,7 @@ import type { Sql } from "../../db/direct.ts";
 import { keyBlocks, signContext } from "../../tenancy/context.ts";
 import { installKey } from "../../db/rollout.ts";
 import type { Table } from "../catalogue.ts";
-import { columnsOfLogin } from "../rows.ts";
+import { columnsOfLogin, isLink } from "../rows.ts";
 import { type Attacker, type Claim, NOBODY, provenBy } from "../session.ts";
 import type { Site } from "../site.ts";
 import type { Ground } from "./attack.ts";
@@ -103,7 +103,8 @@ async function insertOf(field: Battlefield, session: Attacker, table: Table): Pr
     return null;
   }
   const [own, theirs] = [await rows.row(table, attacker.id), await rows.row(table, victim.id)];
-  const parents = new Set(table.foreignKeys.flatMap((key) => key.columns));
+  // The victim's parents would be refused, but a link is nothing beside them.
+  const parents = new Set(isLink(table) ? [] : table.foreignKeys.flatMap((key) => key.columns));
   return {
     columns: columns.map(({ name }) => name),
     types: columns.map(({ type }) => type),

@@ -29,8 +29,10 @@ function orphan(g: Ground, missing: boolean): string | null {
   if (!key || !g.insert) return null;
   const { columns, types, values } = g.insert;
   const column = key.columns.find((name) => columns.includes(name))!;
+  // The victim's first row of a tree has no parent: it is one itself.
+  const there = g.foreign[key.parent === g.name ? key.parentColumns[key.columns.indexOf(column)] : column];
   const literals = columns.map((name, i) => {
-    const value = name === column ? missing ? nowhere : g.foreign[name] : values[i];
+    const value = name === column ? missing ? nowhere : there : values[i];
     return value === null ? "null" : `${quoteLiteral(value)}::${types[i]}`;
   });
   return `insert into ${g.name} (${columns.map((c) => `"${c}"`).join(", ")}) values (${

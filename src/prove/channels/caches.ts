@@ -95,7 +95,7 @@ async function staleEntry({ services }: Scratch, site: Site, findings: Findings)
   const record = await directory.byId(site.victim.id);
   const gate = (open: boolean) => site.admin`update app.gates set open = ${open} where tenant_id = ${site.victim.id}`;
   const visit = async () => {
-    const entering = { userId: null, operation: "prove.caches", requestId: "", readOnly: true };
+    const entering = { operation: "prove.caches", requestId: "", readOnly: true };
     return await doors.asTenant(await targets.context(record!, entering), (tx) => tx`select 1 from tenant.members`);
   };
   await gate(false);

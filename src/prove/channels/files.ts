@@ -1,6 +1,7 @@
 // Files: whatever an operation serves that is not JSON is asked for with the victim's ids, by every spelling of a path.
 import { readOperations } from "../operations.ts";
 import type { Fetch, Scratch } from "../scratch.ts";
+import { memberToken } from "../site.ts";
 import { type ChannelOptions, type ChannelResult, Findings, sharedSite, victimsValues } from "./check.ts";
 
 const BASE = "http://localhost";
@@ -19,14 +20,8 @@ export async function checkFiles(
   const about = readOperations(document).filter(({ method, path, inTenant }) =>
     inTenant && method === "GET" && /\{id\}\/?./.test(path)
   );
-  const tokenOf = async (tenantId: string) =>
-    await scratch.services.tokens.issueMember({
-      memberId: crypto.randomUUID(),
-      tenantId,
-      role: "admin",
-      sessionId: crypto.randomUUID(),
-    });
-  const [mine, theirs] = [await tokenOf(site.attacker.id), await tokenOf(site.victim.id)];
+  const mine = await memberToken(scratch.services, site, site.attacker.id);
+  const theirs = await memberToken(scratch.services, site, site.victim.id);
   for (const { path, query, id: operation } of about) {
     const table = site.tables.find(({ name }) => name === `tenant.${path.split("/")[2]}`);
     const row = table && await site.rows.row(table, site.victim.id);

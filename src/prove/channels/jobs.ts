@@ -1,10 +1,13 @@
 // The queue: a job's tenant is the row's group and never what its payload says. Jobs whose payload, id or group name the
-// victim must do nothing there, and nothing of the victim may come into the attacker's rows.
+// victim must do nothing there, and nothing of the victim may come into the attacker's rows. Kinds come from the worker's own
+// list and params from their schemas: a job that is added later is tried by existing.
+import { z } from "zod";
 import { newId } from "../../db/ids.ts";
 import { json } from "../../db/sql.ts";
 import type { Handler } from "../../queue/queue.ts";
-import { TENANT_QUEUE } from "../../tenancy/jobs.ts";
-import { handlers } from "../../worker.ts";
+import { runTenantJob, TENANT_QUEUE, type TenantJob } from "../../tenancy/jobs.ts";
+import { KINDS } from "../../worker.ts";
+import { valueOf } from "../operations.ts";
 import type { Scratch } from "../scratch.ts";
 import type { Site } from "../site.ts";
 import { type ChannelOptions, type ChannelResult, Findings, sharedSite, unchanged, victimsValues } from "./check.ts";
@@ -38,28 +41,29 @@ const MESSAGES: Message[] = [
   { name: "the attacker's job in the victim's group", row: "attacker", group: "victim", data: () => ({}) },
 ];
 
-/** Kinds of jobs with params that name the victim's rows, found among the rows that the API's operations make. */
-const KINDS = ["invoices.run", "reports.usage", "prove.unknown"];
+/** A kind of job that no worker knows. */
+const UNKNOWN = "prove.unknown";
 
-/** Runs them; `handle` may be a spoiled handler. */
+/** Runs them, of every kind that there is; `handle` may be a spoiled handler, `kinds` may have more. */
 export async function checkJobs(
   scratch: Scratch,
   _: ChannelOptions,
-  over: { handle?: Handler } = {},
+  over: { handle?: Handler; kinds?: ReadonlyMap<string, TenantJob> } = {},
 ): Promise<ChannelResult> {
   const findings = new Findings("jobs");
   const site = sharedSite(scratch);
-  const handle = over.handle ?? handlers(scratch.services).get(TENANT_QUEUE.name)!;
+  const kinds = over.kinds ?? KINDS;
+  const handle = over.handle ?? ((job) => runTenantJob(scratch.services, kinds, job));
   const ids = { attacker: site.attacker.id, victim: site.victim.id, nobody: null };
   const waiting = new Map<string, string>();
   for (const message of MESSAGES.filter(({ row }) => row === "victim")) {
-    waiting.set(message.name, await putJob(scratch, site, "victim", "prove.unknown", {}));
+    waiting.set(message.name, await putJob(scratch, site, "victim", UNKNOWN, {}));
   }
   await unchanged(site, findings, async () => {
     for (const message of MESSAGES) {
-      for (const kind of message.row === "attacker" ? KINDS : [""]) {
+      for (const kind of message.row === "attacker" ? [...kinds.keys(), UNKNOWN] : [""]) {
         const id = waiting.get(message.name) ??
-          await putJob(scratch, site, "attacker", kind, await paramsOf(site, kind));
+          await putJob(scratch, site, "attacker", kind, await paramsOf(site, kinds.get(kind)));
         const job = { id, tenantId: ids[message.group], data: message.data(site), attempt: 1, lastAttempt: true };
         findings.tries++;
         await handle(job).catch(() => {}); // the queue would try again: what counts is what was changed
@@ -76,7 +80,6 @@ export async function checkJobs(
 async function putJob(scratch: Scratch, site: Site, who: "attacker" | "victim", kind: string, params: object) {
   const { targets, doors } = scratch.services;
   const context = await targets.context({ id: site[who].id, placement: site.placement }, {
-    userId: null,
     operation: "prove.jobs",
     requestId: "",
     readOnly: false,
@@ -90,19 +93,31 @@ async function putJob(scratch: Scratch, site: Site, who: "attacker" | "victim", 
   return id;
 }
 
-/** Params of every name under which a job may look for an id, with the victim's. */
-async function paramsOf(site: Site, kind: string): Promise<Record<string, unknown>> {
-  const params: Record<string, unknown> = { tenant_id: site.victim.id };
-  for (const table of site.tables) {
-    const { id } = await site.rows.row(table, site.victim.id);
-    if (id) params[`${table.name.replace(/^\w+\./, "").replace(/s$/, "")}_id`] = id;
+/** Params that the job takes, with the victim's ids wherever an id stands. Throws when the job would refuse them unread. */
+async function paramsOf(site: Site, job?: TenantJob): Promise<Record<string, unknown>> {
+  if (!job) return { tenant_id: site.victim.id };
+  const schema = z.toJSONSchema(job.params, { io: "input", unrepresentable: "any" });
+  const params: Record<string, unknown> = {};
+  for (const [name, property] of Object.entries(schema.properties ?? {}) as [string, { format?: string }][]) {
+    params[name] = property.format === "uuid" ? await victimsId(site, name) : valueOf(schema, property, name);
   }
-  return kind === "invoices.run" ? { month: "2011-12", meter_id: params.meter_id } : params;
+  const { error } = job.params.safeParse(params);
+  if (error) {
+    throw new Error(`Teach src/prove/operations.ts values for the job "${job.kind}": ${z.prettifyError(error)}`);
+  }
+  return params;
+}
+
+/** The id of the victim's row that a name such as `building_id` means; the victim's own where it means none. */
+async function victimsId(site: Site, name: string): Promise<string> {
+  const table = site.tables.find((one) => `${one.name.replace(/^\w+\./, "").replace(/s$/, "")}_id` === name);
+  const row = table && await site.rows.row(table, site.victim.id);
+  return row?.id ?? site.victim.id;
 }
 
 /** A message with a false group that really waits in the queue. */
 async function throughTheQueue(scratch: Scratch, site: Site, findings: Findings): Promise<void> {
-  const id = await putJob(scratch, site, "attacker", "prove.unknown", {});
+  const id = await putJob(scratch, site, "attacker", UNKNOWN, {});
   await scratch.services.queue.send(TENANT_QUEUE.name, claims(site), { id, tenantId: site.attacker.id });
   findings.tries++;
   await scratch.work();

@@ -1,6 +1,7 @@
 // The log and the words of answers: secrets that went in by every door must not come out in any line.
 import type { Services } from "../../tenancy/services.ts";
 import type { Scratch } from "../scratch.ts";
+import { memberToken } from "../site.ts";
 import { type ChannelOptions, type ChannelResult, Findings, sharedSite } from "./check.ts";
 
 const BASE = "http://localhost";
@@ -19,12 +20,7 @@ export async function checkLogs(
   const canary = () => `canary${crypto.randomUUID().replaceAll("-", "")}`;
   const password = canary();
   const refresh = `${crypto.randomUUID()}.bhr_${canary()}`;
-  const token = await services.tokens.issueMember({
-    memberId: crypto.randomUUID(),
-    tenantId: site.attacker.id,
-    role: "admin",
-    sessionId: crypto.randomUUID(),
-  });
+  const token = await memberToken(services, site, site.attacker.id);
   const json = { "content-type": "application/json", "x-tenant": site.attacker.slug! };
   const answers: string[] = [];
   const send = async (method: string, path: string, headers: Record<string, string>, body?: unknown) => {

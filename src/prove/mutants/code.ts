@@ -66,8 +66,21 @@ function trusting(services: Services): Services {
         const [, payload] = token.split(".");
         try {
           const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-          const member = { kind: "member" as const, memberId: claims.sub, tenantId: claims.tid, role: claims.role };
-          return Promise.resolve({ ...member, sessionId: claims.sid, expiresAt: new Date(claims.exp * 1000) });
+          return Promise.resolve({
+            kind: "member",
+            memberId: claims.sub,
+            tenantId: claims.tid,
+            sessionId: claims.sid,
+            role: claims.role,
+            permissions: { "*": ["*"] },
+            unitsOnly: false,
+            accountId: null,
+            authenticatedAt: 0,
+            mfa: false,
+            duty: null,
+            accessVersion: claims.ver,
+            expiresAt: new Date(claims.exp * 1000),
+          });
         } catch {
           return Promise.reject(new AppError("unauthorized"));
         }

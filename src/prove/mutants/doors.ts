@@ -1,6 +1,8 @@
-// Faults of the doors and of the contexts that go through them, which the random run must find.
+// Faults of the doors and of the contexts that go through them, which the random run must find, or the
+// channel of sessions.
 import { createDoors, type Doors, type TenantContext } from "../../db/doors.ts";
 import { ContextStatement } from "../../db/pool.ts";
+import { checkSessions } from "../channels/sessions.ts";
 import { play } from "../property/play.ts";
 import { type Contexts, type MakeDoors, makeWorld, realContexts } from "../property/world.ts";
 import type { Scratch } from "../scratch.ts";
@@ -49,6 +51,21 @@ const statementByStatement = otherwise((real) => (context, work) => {
   return Promise.resolve(work(tx));
 });
 
+const NAMELESS = new ContextStatement(
+  "bulkhead_nameless",
+  `select set_config('transaction_read_only', $1, true), set_config('app.tenant_id', $2, true),
+    set_config('app.proof', $3, true)`,
+  3,
+);
+
+/** The first value is everybody's, so that no connection learns that it changes hands. */
+const nameless = otherwise((_, pools) => async (context, work) =>
+  await pools.get(context.target).run({
+    statement: NAMELESS,
+    values: (pid) => [context.readOnly ? "on" : "off", context.tenantId, context.sign(pid)],
+  }, work)
+);
+
 /** Errors that are taken for empty answers. */
 const quiet = otherwise((real) => (context, work) => real.asTenant(context, work).catch(() => [] as never));
 
@@ -92,4 +109,9 @@ export const DOORS: CodeMutant[] = [
   mutant("reading visits may write", {
     contexts: () => (targets, site, player) => realContexts(targets, site, player, false),
   }),
+  {
+    fault: "a connection keeps one tenant's settings for the next",
+    layer: "sessions",
+    find: async (scratch) => (await checkSessions(scratch, { quick: true }, { doors: nameless })).leaks,
+  },
 ];

@@ -32,8 +32,8 @@ export const GRANTS: Fault[] = [
   },
   {
     fault: "a column is granted to PUBLIC",
-    plant: "grant select (password_hash) on tenant.members to public",
-    says: /^PUBLIC has SELECT on column "password_hash" of "tenant.members"$/m,
+    plant: "grant select (email) on tenant.members to public",
+    says: /^PUBLIC has SELECT on column "email" of "tenant.members"$/m,
   },
   {
     fault: "a grant to a stranger",

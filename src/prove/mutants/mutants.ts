@@ -11,6 +11,7 @@ import type { Site } from "../site.ts";
 import { type AttackedFault, CONTEXT_BODIES, WALL } from "./attacked.ts";
 import { CODE, type CodeMutant } from "./code.ts";
 import type { Fault } from "./fault.ts";
+import { AUDIT } from "./faults_of_audit.ts";
 import { CONTEXT, WAYS_ROUND } from "./faults_of_context.ts";
 import { GRANTS, LOGINS } from "./faults_of_rights.ts";
 import { KEYS, TABLES } from "./faults_of_tables.ts";
@@ -23,6 +24,7 @@ export const FAULTS: Record<string, Fault[]> = {
   "the context": CONTEXT,
   grants: GRANTS,
   "roles and logins": LOGINS,
+  "the audit": AUDIT,
 };
 
 /** One fault and who found it. */

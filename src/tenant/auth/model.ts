@@ -1,26 +1,91 @@
-// Signing in and out, as callers see it.
+// Signing in and out, as callers see it. The answer of every way in is one of four, told apart by `state`.
 import { z } from "@hono/zod-openapi";
+import { authenticationResponse } from "../../identity/passkey_messages.ts";
 
 const email = z.string().trim().min(3).max(254);
-const password = z.string().min(1).max(256);
-const token = z.string().min(20).max(200);
+export const password = z.string().min(1).max(256);
+export const token = z.string().min(20).max(400);
 
-export const credentials = z.strictObject({ email, password }).openapi("Credentials");
+/** Where the tokens go: into the body, or into cookies that scripts cannot read. */
+export const session = z.enum(["body", "cookie"]).default("body").openapi({
+  description: '"cookie" is for pages in browsers: the tokens come as cookies that no script can read',
+});
 
-export const signedIn = z.object({
-  access_token: z.string().openapi({ description: "Send it as `Authorization: Bearer …`" }),
+export const credentials = z.strictObject({ email, password, session }).openapi("Credentials");
+
+const expires_in = z.number().int().openapi({ description: "Seconds until the access token expires" });
+const access_token = z.string().openapi({ description: "Send it as `Authorization: Bearer …`" });
+
+const full = z.object({
+  state: z.literal("signed_in"),
+  access_token,
   token_type: z.literal("Bearer"),
-  expires_in: z.number().int().openapi({ description: "Seconds until the access token expires" }),
+  expires_in,
   refresh_token: z.string().openapi({ description: "Good for one refresh; the answer carries the next one" }),
-  must_change_password: z.boolean(),
-}).openapi("SignedIn");
+  must_change_password: z.literal(false),
+}).openapi("SignedInFully");
 
-export const refreshRequest = z.strictObject({ refresh_token: token }).openapi("RefreshRequest");
+const limited = z.object({
+  state: z.literal("limited"),
+  duty: z.enum(["change_password", "enrol_factor"]).openapi({
+    description: "What must be done before anything else; the token is good for nothing but that",
+  }),
+  access_token: z.string().nullable().openapi({ description: "Null where it came as a cookie" }),
+  token_type: z.literal("Bearer"),
+  expires_in,
+  must_change_password: z.boolean(),
+}).openapi("SignedInLimited");
+
+const secondFactor = z.object({
+  state: z.literal("second_factor"),
+  mfa_required: z.literal(true),
+  mfa_token: z.string().openapi({ description: "Send it with a code to `auth.secondFactor`" }),
+  expires_in: z.number().int().openapi({ description: "Seconds until it is too late" }),
+  factors: z.array(z.enum(["totp", "passkey", "recovery_code"])),
+  passkey_options: z.record(z.string(), z.unknown()).nullable().openapi({
+    description: "For `navigator.credentials.get()`; null when there is no passkey",
+  }),
+}).openapi("SecondFactorWanted");
+
+const cookie = z.object({
+  state: z.literal("cookie"),
+  expires_in,
+  must_change_password: z.literal(false),
+}).openapi("SignedInByCookie");
+
+export const signedIn = z.discriminatedUnion("state", [full, limited, secondFactor, cookie]).openapi("SignedIn");
+/** What every way in answers. */
+export type SignedIn = z.input<typeof signedIn>;
+
+export const refreshRequest = z.strictObject({
+  refresh_token: token.optional().openapi({ description: "Left out where it comes as a cookie" }),
+  session,
+}).openapi("RefreshRequest");
 
 export const setupRequest = z.strictObject({ token, password }).openapi("SetupPassword");
 
-export const passwordChange = z.strictObject({ current_password: password, new_password: password })
+export const passwordChange = z.strictObject({ current_password: password, new_password: password, session })
   .openapi("PasswordChange");
+
+export const forgotten = z.strictObject({ email }).openapi("ForgotPassword");
+
+export const accepted = z.object({ accepted: z.literal(true) }).openapi("Accepted");
+
+export const resetRequest = z.strictObject({ token, password }).openapi("ResetPassword");
+
+export const secondFactorRequest = z.strictObject({
+  mfa_token: token,
+  code: z.string().regex(/^\d{6}$/, "Give the six digits that the app shows").optional(),
+  recovery_code: z.string().min(8).max(64).optional(),
+  passkey: authenticationResponse.optional(),
+  session,
+}).refine(
+  ({ code, recovery_code, passkey }) => [code, recovery_code, passkey].filter((one) => one !== undefined).length === 1,
+  'Give one of "code", "recovery_code" and "passkey"',
+).openapi("SecondFactor");
+
+export const passkeySignIn = z.strictObject({ passkey_token: token, passkey: authenticationResponse, session })
+  .openapi("PasskeySignIn");
 
 export const me = z.object({
   member: z.object({
@@ -28,8 +93,9 @@ export const me = z.object({
     first_name: z.string(),
     last_name: z.string(),
     email: z.string(),
-    role: z.enum(["admin", "manager", "member"]),
-    must_change_password: z.boolean(),
+    role: z.string(),
+    permissions: z.record(z.string(), z.array(z.string())),
+    units_only: z.boolean().openapi({ description: "Whether only rows of the member's units are seen" }),
   }),
   tenant: z.object({
     id: z.uuid(),
@@ -42,12 +108,17 @@ export const me = z.object({
   }),
 }).openapi("Me");
 
-/** A member as signing in reads it. */
-export interface SigningMember {
-  id: string;
-  email: string;
-  role: string;
-  status: string;
-  password_hash: string | null;
-  must_change_password: boolean;
-}
+export const membership = z.object({
+  id: z.uuid(),
+  slug: z.string(),
+  name: z.string(),
+  status: z.string(),
+  current: z.boolean().openapi({ description: "Whether it is the tenant of this token" }),
+}).openapi("Membership");
+
+export const memberships = z.object({ items: z.array(membership) }).openapi("Memberships");
+
+export const switchRequest = z.strictObject({
+  tenant: z.string().min(2).max(63).openapi({ description: "Slug of the tenant to go to" }),
+  session,
+}).openapi("SwitchTenant");

@@ -1,79 +1,110 @@
-// Statements of signing in: members, sessions and single-use links. Tokens are stored as hashes only.
-import type { Tx } from "../../db/sql.ts";
-import type { SigningMember } from "./model.ts";
+// Statements of signing in on the tenant's side: members and sessions. Passwords and links are the platform's, see
+// ../../tenancy/accounts.ts. Refresh tokens are stored as hashes only. Whatever ends a session makes the member's access
+// version grow, so that the access tokens of that session stop at their next statement.
+import { sql, type Tx } from "../../db/sql.ts";
+import type { Permissions } from "../../identity/permissions.ts";
 
 /** How long a session lives without being refreshed. */
-const SESSION = "30 days";
+export const SESSION_SECONDS = 30 * 24 * 3_600;
+const SESSION = `${SESSION_SECONDS} seconds`;
 
-/** The member with this address, if any; the address is compared without regard to case. */
-export function findSigningMember(tx: Tx, email: string) {
-  return tx<SigningMember>`select id, email, role, status, password_hash, must_change_password
-    from tenant.members where email_key = lower(${email}) and deleted_at is null`;
+/** What a member may do, as the database has it now. */
+export interface MemberAccess {
+  id: string;
+  role: string;
+  access_version: number;
+  /** Of a role of the tenant's own; null for a built-in one. */
+  effective: Permissions | null;
+  units_only: boolean | null;
 }
 
-/** The member of a session, while the session lives and the member may act. */
-export function findSignedIn(tx: Tx, memberId: string, sessionId: string) {
-  return tx<SigningMember & { first_name: string; last_name: string }>`
-    select m.id, m.first_name, m.last_name, m.email, m.role, m.status, m.password_hash, m.must_change_password
-    from tenant.members m join tenant.sessions s on s.tenant_id = m.tenant_id and s.member_id = m.id
-    where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null
-      and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now()`;
+const access = sql`m.id, m.role, m.access_version, r.effective, r.units_only`;
+const withRole = sql`tenant.members m left join tenant.roles r on r.tenant_id = m.tenant_id and r.key = m.custom_role`;
+
+/** A session to open. */
+export interface NewSession {
+  id: string;
+  memberId: string;
+  hash: Uint8Array;
+  kind: "password" | "passkey" | "switch" | "external";
+  mfa: boolean;
+  address: string | null;
+  agent: string | null;
 }
 
-/** Opens a session and notes the sign-in, in one statement. */
-export function openSession(tx: Tx, sessionId: string, memberId: string, hash: Uint8Array) {
-  return tx`with seen as (update tenant.members set last_login_at = now() where id = ${memberId})
-    insert into tenant.sessions (id, member_id, refresh_hash, expires_at)
-    values (${sessionId}, ${memberId}, ${hash}, now() + ${SESSION}::interval)`;
+/**
+ * Opens a session for an active member and notes the sign-in, in one statement. No row: there is no such active member.
+ * `opened` is false when it is not wanted yet, or the tenant wants a second factor and none was shown.
+ */
+export function openSession(tx: Tx, session: NewSession, wanted: boolean) {
+  const { id, memberId, hash, kind, mfa, address, agent } = session;
+  return tx<MemberAccess & { opened: boolean }>`with found as (
+      select ${access},
+        ${wanted} and (${mfa} or not coalesce((select mfa_required from tenant.access_settings), false)) as opened
+      from ${withRole} where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null
+    ), seen as (
+      update tenant.members set last_login_at = now() where id = (select id from found where opened)
+    ), made as (
+      insert into tenant.sessions (id, member_id, refresh_hash, expires_at, kind, mfa, address, agent)
+      select ${id}, id, ${hash}, now() + ${SESSION}::interval, ${kind}, ${mfa}, ${address}, ${agent} from found where opened
+    )
+    select * from found`.map((rows) => rows[0]);
 }
 
-/** Replaces the refresh token of a live session whose member may still act; no row when it is not the current one. */
-export function rotateSession(tx: Tx, sessionId: string, given: Uint8Array, next: Uint8Array) {
-  return tx<SigningMember>`update tenant.sessions s
-    set previous_hash = s.refresh_hash, refresh_hash = ${next}, refreshed_at = now(), expires_at = now() + ${SESSION}::interval
-    from tenant.members m
-    where s.id = ${sessionId} and s.refresh_hash = ${given} and s.revoked_at is null and s.expires_at > now()
-      and m.tenant_id = s.tenant_id and m.id = s.member_id and m.status = 'active' and m.deleted_at is null
-    returning m.id, m.email, m.role, m.status, m.password_hash, m.must_change_password`;
+/**
+ * Replaces the refresh token of a live session whose member may still act; no row when it is not the current one, or the
+ * tenant wants a second factor by now and none was shown. Without an account's proof only sessions of a tenant's own issuer
+ * go on: who takes the proof off a token gets nowhere.
+ */
+export function rotateSession(
+  tx: Tx,
+  { sessionId, given, next, accountId }: {
+    sessionId: string;
+    given: Uint8Array;
+    next: Uint8Array;
+    accountId: string | null;
+  },
+) {
+  return tx<MemberAccess>`with rotated as (
+      update tenant.sessions s
+      set previous_hash = s.refresh_hash, refresh_hash = ${next}, refreshed_at = now(), expires_at = now() + ${SESSION}::interval
+      from tenant.members m
+      where s.id = ${sessionId} and s.refresh_hash = ${given} and s.revoked_at is null and s.expires_at > now()
+        and m.tenant_id = s.tenant_id and m.id = s.member_id and m.status = 'active' and m.deleted_at is null
+        and case when s.kind = 'external' then ${accountId}::uuid is null else m.account_id = ${accountId} end
+        and (s.mfa or not coalesce((select mfa_required from tenant.access_settings), false))
+      returning s.member_id
+    )
+    select ${access} from ${withRole} where m.id = (select member_id from rotated)`.map((rows) => rows[0]);
 }
 
 /** Ends a session whose earlier refresh token came again: somebody copied it. */
 export function endStolenSession(tx: Tx, sessionId: string, given: Uint8Array) {
-  return tx`update tenant.sessions set revoked_at = now(), revoked_reason = 'reuse'
-    where id = ${sessionId} and previous_hash = ${given} and revoked_at is null returning id`;
+  return tx`with ended as (
+      update tenant.sessions set revoked_at = now(), revoked_reason = 'reuse'
+      where id = ${sessionId} and previous_hash = ${given} and revoked_at is null returning member_id
+    )
+    update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }
 
 /** Ends one session. */
 export function endSession(tx: Tx, sessionId: string, reason: string) {
-  return tx`update tenant.sessions set revoked_at = now(), revoked_reason = ${reason}
-    where id = ${sessionId} and revoked_at is null`;
+  return tx`with ended as (
+      update tenant.sessions set revoked_at = now(), revoked_reason = ${reason}
+      where id = ${sessionId} and revoked_at is null returning member_id
+    )
+    update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }
 
-/** Keeps the link by which a member sets a password; earlier ones stop working. */
-export function keepSetupToken(tx: Tx, memberId: string, hash: Uint8Array, hours: number) {
-  return tx`with old as (update tenant.setup_tokens set used_at = now() where member_id = ${memberId} and used_at is null)
-    insert into tenant.setup_tokens (member_id, token_hash, expires_at)
-    values (${memberId}, ${hash}, now() + make_interval(hours => ${hours}))`;
+/** A member that was invited or added becomes active as the account; no row when there is none who waits. */
+export function joinAccount(tx: Tx, memberId: string, accountId: string) {
+  return tx<{ id: string }>`update tenant.members set account_id = ${accountId}, access_version = access_version + 1,
+      status = case when status = 'pending' then 'active' else status end, updated_at = now()
+    where id = ${memberId} and deleted_at is null and status in ('pending', 'active') returning id`;
 }
 
-/** Whose link this is, while it can be used. */
-export function findSetupToken(tx: Tx, hash: Uint8Array) {
-  return tx<{ member_id: string; email: string }>`select t.member_id, m.email
-    from tenant.setup_tokens t join tenant.members m on m.tenant_id = t.tenant_id and m.id = t.member_id
-    where t.token_hash = ${hash} and t.used_at is null and t.expires_at > now() and m.deleted_at is null
-      and m.status in ('pending', 'active')`;
-}
-
-/** Uses a link up; no row when another request was first. */
-export function useSetupToken(tx: Tx, hash: Uint8Array) {
-  return tx<{ member_id: string }>`update tenant.setup_tokens set used_at = now()
-    where token_hash = ${hash} and used_at is null and expires_at > now() returning member_id`;
-}
-
-/** Sets a password, lets the member in, and ends all sessions but `keep`. */
-export async function setPassword(tx: Tx, memberId: string, passwordHash: string, keep: string | null): Promise<void> {
-  await tx`update tenant.members set password_hash = ${passwordHash}, must_change_password = false,
-    status = case when status = 'pending' then 'active' else status end, updated_at = now() where id = ${memberId}`;
-  await tx`update tenant.sessions set revoked_at = now(), revoked_reason = 'password'
-    where member_id = ${memberId} and revoked_at is null and id is distinct from ${keep}::uuid`;
+/** The member of this session, as `auth.me` shows it. */
+export function showMember(tx: Tx, memberId: string) {
+  return tx<{ id: string; first_name: string; last_name: string; email: string }>`
+    select id, first_name, last_name, email from tenant.members where id = ${memberId}`.map((rows) => rows[0]);
 }

@@ -9,6 +9,7 @@ const fields = {
   postal_code: text(20).nullish(),
   city: text(100),
   country,
+  unit_id: z.uuid().nullish().openapi({ description: "The unit that looks after it; none: only who sees all sees it" }),
 };
 
 export const newBuilding = z.strictObject(fields).openapi("NewBuilding");
@@ -17,12 +18,18 @@ export type NewBuilding = z.output<typeof newBuilding>;
 export const buildingChange = changeOf(fields).openapi("BuildingChange");
 export type BuildingChange = z.output<typeof buildingChange>;
 
-export const building = z.object({ ...rowFields, ...fields, postal_code: z.string().nullable() }).openapi("Building");
+export const building = z.object({
+  ...rowFields,
+  ...fields,
+  postal_code: z.string().nullable(),
+  unit_id: z.uuid().nullable(),
+})
+  .openapi("Building");
 /** A row of tenant.buildings. */
 export type Building = z.output<typeof building>;
 
 export const buildingQuery = pageQuery({
   sort: ["name", "created_at"],
-  filters: { search: searchBy("name"), country: country.optional() },
+  filters: { search: searchBy("name"), country: country.optional(), unit_id: z.uuid().optional() },
 });
 export type BuildingQuery = z.output<typeof buildingQuery>;

@@ -4,7 +4,7 @@ import { page } from "../../http/paging.ts";
 import { all, changes, equals, one, startsWith } from "../statements.ts";
 import type { Building, BuildingChange, BuildingQuery, NewBuilding } from "./model.ts";
 
-const columns = sql`id, name, name_key, address, postal_code, city, country, created_at, updated_at`;
+const columns = sql`id, name, name_key, address, postal_code, city, country, unit_id, created_at, updated_at`;
 
 const writable = {
   name: sql`name`,
@@ -12,6 +12,7 @@ const writable = {
   postal_code: sql`postal_code`,
   city: sql`city`,
   country: sql`country`,
+  unit_id: sql`unit_id`,
 };
 
 /** One page of buildings, and one row more if there are any. */
@@ -20,7 +21,12 @@ export function listBuildings(tx: Tx, query: BuildingQuery) {
     columns: { name: sql`name_key`, created_at: sql`created_at` },
     id: sql`id`,
   });
-  const wanted = all([startsWith(sql`name_key`, query.search), equals(sql`country`, query.country), where]);
+  const wanted = all([
+    startsWith(sql`name_key`, query.search),
+    equals(sql`country`, query.country),
+    equals(sql`unit_id`, query.unit_id),
+    where,
+  ]);
   return tx<Building & { name_key: string }>`
     select ${columns} from tenant.buildings where ${wanted} order by ${orderBy} limit ${limit}`;
 }
@@ -33,8 +39,9 @@ export function getBuilding(tx: Tx, id: string) {
 /** Makes a building and returns it. */
 export function createBuilding(tx: Tx, body: NewBuilding) {
   return tx<Building>`
-    insert into tenant.buildings (name, address, postal_code, city, country)
-    values (${body.name}, ${body.address}, ${body.postal_code ?? null}, ${body.city}, ${body.country})
+    insert into tenant.buildings (name, address, postal_code, city, country, unit_id)
+    values (${body.name}, ${body.address}, ${body.postal_code ?? null}, ${body.city}, ${body.country},
+      ${body.unit_id ?? null})
     returning ${columns}`.map(one);
 }
 

@@ -6,7 +6,6 @@ import { building, buildingChange, buildingQuery, newBuilding } from "./model.ts
 import { createBuilding, deleteBuilding, getBuilding, listBuildings, updateBuilding } from "./queries.ts";
 
 const tag = "Buildings";
-const writers = ["admin", "manager"] as const;
 
 export const list = route({
   operation: "buildings.list",
@@ -14,6 +13,7 @@ export const list = route({
   path: "/v1/buildings",
   summary: "List buildings",
   tag,
+  can: "buildings.view",
   query: buildingQuery,
   answer: pageOf(building),
   handler: async (call) => {
@@ -28,6 +28,7 @@ export const get = route({
   path: "/v1/buildings/{id}",
   summary: "Show a building",
   tag,
+  can: "buildings.view",
   params: byId,
   answer: building,
   handler: (call) => call.asTenant((tx) => getBuilding(tx, call.params.id)),
@@ -39,7 +40,7 @@ export const create = route({
   path: "/v1/buildings",
   summary: "Add a building",
   tag,
-  roles: writers,
+  can: "buildings.create",
   body: newBuilding,
   idempotent: true,
   status: 201,
@@ -53,7 +54,7 @@ export const update = route({
   path: "/v1/buildings/{id}",
   summary: "Change a building",
   tag,
-  roles: writers,
+  can: "buildings.edit",
   params: byId,
   body: buildingChange,
   answer: building,
@@ -67,7 +68,7 @@ export const remove = route({
   summary: "Remove a building",
   description: "Refused with `still_referenced` while the building has properties.",
   tag,
-  roles: writers,
+  can: "buildings.delete",
   params: byId,
   status: 204,
   answer: null,

@@ -18,7 +18,7 @@ export const run = route({
     "day. Sums are exact; the total is rounded half-up to cents, once. Running it again changes nothing unless readings " +
     "changed. A meter whose readings cannot all be priced gets no invoice; the job's result names it with the reason.",
   tag,
-  roles: ["admin", "manager"],
+  can: "invoices.run",
   body: invoiceRun,
   idempotent: true,
   status: 202,
@@ -37,6 +37,7 @@ export const list = route({
   path: "/v1/invoices",
   summary: "List invoices",
   tag,
+  can: "invoices.view",
   query: invoiceQuery,
   answer: pageOf(invoice),
   handler: async (call) => {
@@ -54,6 +55,7 @@ export const get = route({
   path: "/v1/invoices/{id}",
   summary: "Show an invoice with its items",
   tag,
+  can: "invoices.view",
   params: byId,
   answer: invoiceWithItems,
   handler: (call) => call.asTenant((tx) => getInvoice(tx, call.params.id)),

@@ -48,6 +48,7 @@ const list = route({
   path: "/v1/jobs",
   summary: "List jobs",
   tag,
+  can: "jobs.view",
   query: jobQuery,
   answer: pageOf(job),
   handler: async (call) => toPage(await call.asTenant((tx) => listJobs(tx, call.query)), call.query),
@@ -59,6 +60,7 @@ const get = route({
   path: "/v1/jobs/{id}",
   summary: "Show a job",
   tag,
+  can: "jobs.view",
   params: byId,
   answer: job,
   handler: (call) =>

@@ -1,36 +1,54 @@
 // Members as callers see them. A password or its hash never leaves.
 import { z } from "@hono/zod-openapi";
 import { pageQuery } from "../../http/paging.ts";
-import { rowFields, searchBy, text } from "../fields.ts";
+import { changeOf, rowFields, searchBy, text } from "../fields.ts";
+import { roleKey } from "../roles/model.ts";
 
-const role = z.enum(["admin", "manager", "member"]);
 const status = z.enum(["pending", "active", "inactive", "suspended", "archived"]);
+const metadata = z.record(z.string().max(100), z.unknown());
+
+/** Units of a member; each one once. */
+export const unitIds = z.array(z.uuid()).max(200).transform((ids) => [...new Set(ids)])
+  .openapi({ description: "Units that the member belongs to" });
 
 export const newMember = z.strictObject({
   first_name: text(100),
   last_name: text(100),
   email: z.email().max(254),
-  role: role.default("member"),
-  metadata: z.record(z.string().max(100), z.unknown()).default({}),
+  role: roleKey.optional().openapi({ description: "By default the tenant's default role" }),
+  unit_ids: unitIds.default([]),
+  metadata: metadata.default({}),
 }).openapi("NewMember");
 export type NewMember = z.output<typeof newMember>;
+
+export const memberChange = changeOf({
+  first_name: text(100),
+  last_name: text(100),
+  role: roleKey,
+  status: z.enum(["active", "inactive", "suspended", "archived"])
+    .openapi({ description: "Only active members may sign in; who never did becomes pending again" }),
+  metadata,
+}).openapi("MemberChange");
+export type MemberChange = z.output<typeof memberChange>;
+
+export const memberUnits = z.strictObject({ unit_ids: unitIds }).openapi("MemberUnits");
 
 export const member = z.object({
   ...rowFields,
   first_name: z.string(),
   last_name: z.string(),
   email: z.string(),
-  role,
+  role: z.string(),
   status,
-  must_change_password: z.boolean(),
+  unit_ids: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
   last_login_at: z.string().nullable(),
 }).openapi("Member");
-/** A row of tenant.members, without the password's hash. */
+/** A row of tenant.members. */
 export type Member = z.output<typeof member>;
 
 export const memberQuery = pageQuery({
   sort: ["last_name", "created_at"],
-  filters: { role: role.optional(), status: status.optional(), search: searchBy("e-mail address") },
+  filters: { role: roleKey.optional(), status: status.optional(), search: searchBy("e-mail address") },
 });
 export type MemberQuery = z.output<typeof memberQuery>;

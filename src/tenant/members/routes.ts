@@ -1,16 +1,17 @@
-// The API of members. A new member gets a single-use link by mail and sets the password by it.
-import { newSecretToken } from "../../identity/secret_tokens.ts";
+// The API of members. A new member gets a single-use link by mail and sets the password by it. What is changed here holds
+// at the member's next statement, in every process.
+import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
 import { route } from "../../http/route.ts";
+import { endMembership } from "../../tenancy/accounts.ts";
 import { byId } from "../fields.ts";
-import { keepSetupToken } from "../auth/queries.ts";
-import { member, memberQuery, newMember } from "./model.ts";
-import { createMember, getMember, listMembers } from "./queries.ts";
+import { giveRole, lockAccess } from "../roles/granting.ts";
+import { changeMember, moveMember, refuseOverPlan, takeOut } from "./changing.ts";
+import { sendSetupLink } from "./links.ts";
+import { member, memberChange, memberQuery, memberUnits, newMember } from "./model.ts";
+import { createMember, findStanding, getMember, listMembers, setUnits } from "./queries.ts";
 
 const tag = "Members";
-
-/** How long the link in the mail works. */
-const LINK_HOURS = 72;
 
 const list = route({
   operation: "members.list",
@@ -18,6 +19,7 @@ const list = route({
   path: "/v1/members",
   summary: "List members",
   tag,
+  can: "members.view",
   query: memberQuery,
   answer: pageOf(member),
   handler: async (call) => toPage(await call.asTenant((tx) => listMembers(tx, call.query)), call.query),
@@ -29,6 +31,7 @@ const get = route({
   path: "/v1/members/{id}",
   summary: "Show a member",
   tag,
+  can: "members.view",
   params: byId,
   answer: member,
   handler: (call) => call.asTenant((tx) => getMember(tx, call.params.id)),
@@ -39,32 +42,104 @@ const create = route({
   method: "post",
   path: "/v1/members",
   summary: "Add a member; a link to set the password goes to the address",
+  description:
+    "Nobody can give a role that holds what they do not hold themselves. Refused with `plan_limit` when the " +
+    "tenant has all the members of its plan.",
   tag,
-  roles: ["admin"],
+  can: "members.create",
   body: newMember,
   idempotent: true,
   status: 201,
   answer: member,
-  handler: async (call) => {
-    const { token, hash } = newSecretToken("bhs");
-    const made = await call.asTenant(async (tx) => {
-      const row = await createMember(tx, call.body);
-      await keepSetupToken(tx, row.id, hash, LINK_HOURS);
-      call.afterCommit(() => sendLink(call.body.email, token));
-      return row;
-    });
-    return made;
-
-    async function sendLink(to: string, token: string): Promise<void> {
-      const { publicUrl, mail } = call.services;
-      await mail.send({
-        to,
-        subject: `Your account at ${call.tenant.name}`,
-        text: `${call.body.first_name}, an account was made for you at ${call.tenant.name}.\n\n` +
-          `Set your password within ${LINK_HOURS} hours:\n${publicUrl}/t/${call.tenant.slug}/setup-password#token=${token}\n`,
-      });
-    }
-  },
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      await lockAccess(tx, call);
+      await refuseOverPlan(tx, call);
+      const role = await giveRole(tx, call, call.body.role);
+      const id = await createMember(tx, call.body, role);
+      if (call.body.unit_ids.length) await setUnits(tx, id, call.body.unit_ids);
+      const made = await getMember(tx, id);
+      call.afterCommit(() => sendSetupLink(call, made));
+      return made;
+    }),
 });
 
-export const routes = [list, get, create];
+const update = route({
+  operation: "members.update",
+  method: "patch",
+  path: "/v1/members/{id}",
+  summary: "Change a member: names, role, status, metadata",
+  description:
+    "Role and status hold at the member's next request. Refused with `last_admin` when nobody would be left " +
+    "to administer the tenant, and for members who hold more than the caller.",
+  tag,
+  can: "members.edit",
+  params: byId,
+  body: memberChange,
+  answer: member,
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      await changeMember(tx, call, call.params.id, call.body);
+      return await getMember(tx, call.params.id);
+    }),
+});
+
+const putUnits = route({
+  operation: "members.setUnits",
+  method: "put",
+  path: "/v1/members/{id}/units",
+  summary: "Say which units a member belongs to",
+  tag,
+  can: "members.edit",
+  params: byId,
+  body: memberUnits,
+  answer: member,
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      await moveMember(tx, call, call.params.id, call.body.unit_ids);
+      return await getMember(tx, call.params.id);
+    }),
+});
+
+const sendLink = route({
+  operation: "members.sendLink",
+  method: "post",
+  path: "/v1/members/{id}/send-link",
+  summary: "Mail the link to set the password again; the one before stops working",
+  tag,
+  can: "members.edit",
+  params: byId,
+  status: 204,
+  answer: null,
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      const { id } = call.params;
+      const { joined, status } = await findStanding(tx, id);
+      if (joined || status !== "pending") {
+        throw new AppError("invalid_state", "Links are for members who have set no password yet and are not shut out");
+      }
+      const waiting = await getMember(tx, id);
+      call.afterCommit(() => sendSetupLink(call, waiting));
+    }),
+});
+
+const remove = route({
+  operation: "members.delete",
+  method: "delete",
+  path: "/v1/members/{id}",
+  summary: "Remove a member; the sessions end",
+  description: "Refused with `last_admin` for the last active administrator.",
+  tag,
+  can: "members.delete",
+  params: byId,
+  status: 204,
+  answer: null,
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      const { id } = call.params;
+      await takeOut(tx, call, id);
+      call.afterCommit(async () => void await call.asPlatform((tx) => endMembership(tx, call.tenant.id, id)));
+    }),
+});
+
+export const routes = [list, get, create, update, putUnits, sendLink, remove];

@@ -6,7 +6,6 @@ import { meter, meterChange, meterQuery, newMeter } from "./model.ts";
 import { createMeter, deleteMeter, getMeter, listMeters, updateMeter } from "./queries.ts";
 
 const tag = "Meters";
-const writers = ["admin", "manager"] as const;
 
 export const list = route({
   operation: "meters.list",
@@ -14,6 +13,7 @@ export const list = route({
   path: "/v1/meters",
   summary: "List meters",
   tag,
+  can: "meters.view",
   query: meterQuery,
   answer: pageOf(meter),
   handler: async (call) => {
@@ -32,6 +32,7 @@ export const get = route({
   path: "/v1/meters/{id}",
   summary: "Show a meter",
   tag,
+  can: "meters.view",
   params: byId,
   answer: meter,
   handler: (call) => call.asTenant((tx) => getMeter(tx, call.params.id)),
@@ -43,7 +44,7 @@ export const create = route({
   path: "/v1/meters",
   summary: "Add a meter",
   tag,
-  roles: writers,
+  can: "meters.create",
   body: newMeter,
   idempotent: true,
   status: 201,
@@ -57,7 +58,7 @@ export const update = route({
   path: "/v1/meters/{id}",
   summary: "Change a meter",
   tag,
-  roles: writers,
+  can: "meters.edit",
   params: byId,
   body: meterChange,
   answer: meter,
@@ -71,7 +72,7 @@ export const remove = route({
   summary: "Remove a meter",
   description: "Refused with `still_referenced` while the meter has readings, imports or invoices.",
   tag,
-  roles: writers,
+  can: "meters.delete",
   params: byId,
   status: 204,
   answer: null,

@@ -6,7 +6,6 @@ import { newProperty, property, propertyChange, propertyQuery } from "./model.ts
 import { createProperty, deleteProperty, getProperty, listProperties, updateProperty } from "./queries.ts";
 
 const tag = "Properties";
-const writers = ["admin", "manager"] as const;
 
 export const list = route({
   operation: "properties.list",
@@ -14,6 +13,7 @@ export const list = route({
   path: "/v1/properties",
   summary: "List properties",
   tag,
+  can: "properties.view",
   query: propertyQuery,
   answer: pageOf(property),
   handler: async (call) => {
@@ -28,6 +28,7 @@ export const get = route({
   path: "/v1/properties/{id}",
   summary: "Show a property",
   tag,
+  can: "properties.view",
   params: byId,
   answer: property,
   handler: (call) => call.asTenant((tx) => getProperty(tx, call.params.id)),
@@ -39,7 +40,7 @@ export const create = route({
   path: "/v1/properties",
   summary: "Add a property",
   tag,
-  roles: writers,
+  can: "properties.create",
   body: newProperty,
   idempotent: true,
   status: 201,
@@ -53,7 +54,7 @@ export const update = route({
   path: "/v1/properties/{id}",
   summary: "Change a property",
   tag,
-  roles: writers,
+  can: "properties.edit",
   params: byId,
   body: propertyChange,
   answer: property,
@@ -67,7 +68,7 @@ export const remove = route({
   summary: "Remove a property",
   description: "Refused with `still_referenced` while the property has renters or meters.",
   tag,
-  roles: writers,
+  can: "properties.delete",
   params: byId,
   status: 204,
   answer: null,

@@ -25,6 +25,7 @@ export const list = route({
   path: "/v1/meters/{id}/readings",
   summary: "List the readings of a meter",
   tag,
+  can: "readings.view",
   params: byId,
   query: readingQuery,
   answer: pageOf(reading),
@@ -68,7 +69,7 @@ export const upload = route({
   summary: "Import a CSV file of readings",
   description: importDescription,
   tag,
-  roles: ["admin", "manager"],
+  can: "readings.import",
   params: byId,
   query: importQuery,
   stream: ["text/csv", "application/octet-stream"],
@@ -78,7 +79,7 @@ export const upload = route({
       throw new AppError("unsupported_media_type", "Send the file without a content encoding");
     }
     const source = readUpload(call.request.body, { delimiter: call.query.mapping.delimiter });
-    const request = { ...call.query, meterId: call.params.id, memberId: call.member.id };
+    const request = { ...call.query, meterId: call.params.id, memberId: call.memberId };
     const { id, placement } = call.tenant;
     const half = Math.ceil(call.services.config.POOL_PER_DATABASE / 2);
     return imports.within(

@@ -6,7 +6,6 @@ import { newRenter, renter, renterChange, renterQuery } from "./model.ts";
 import { createRenter, deleteRenter, getRenter, listRenters, updateRenter } from "./queries.ts";
 
 const tag = "Renters";
-const writers = ["admin", "manager"] as const;
 
 export const list = route({
   operation: "renters.list",
@@ -14,6 +13,7 @@ export const list = route({
   path: "/v1/renters",
   summary: "List renters",
   tag,
+  can: "renters.view",
   query: renterQuery,
   answer: pageOf(renter),
   handler: async (call) => {
@@ -28,6 +28,7 @@ export const get = route({
   path: "/v1/renters/{id}",
   summary: "Show a renter",
   tag,
+  can: "renters.view",
   params: byId,
   answer: renter,
   handler: (call) => call.asTenant((tx) => getRenter(tx, call.params.id)),
@@ -39,7 +40,7 @@ export const create = route({
   path: "/v1/renters",
   summary: "Add a renter",
   tag,
-  roles: writers,
+  can: "renters.create",
   body: newRenter,
   idempotent: true,
   status: 201,
@@ -53,7 +54,7 @@ export const update = route({
   path: "/v1/renters/{id}",
   summary: "Change a renter",
   tag,
-  roles: writers,
+  can: "renters.edit",
   params: byId,
   body: renterChange,
   answer: renter,
@@ -67,7 +68,7 @@ export const remove = route({
   summary: "Remove a renter",
   description: "Refused with `still_referenced` while the renter has invoices.",
   tag,
-  roles: writers,
+  can: "renters.delete",
   params: byId,
   status: 204,
   answer: null,

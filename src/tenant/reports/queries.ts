@@ -21,7 +21,7 @@ export function getReport(tx: Tx, id: string) {
 }
 
 /** Makes a report that waits for its job. */
-export function createReport(tx: Tx, kind: string, params: UsageParams, memberId: string) {
+export function createReport(tx: Tx, kind: string, params: UsageParams, memberId: string | null) {
   return tx<Report>`
     insert into tenant.reports (kind, params, created_by) values (${kind}, ${json(params)}, ${memberId})
     returning ${columns}`.map(one);

@@ -16,7 +16,7 @@ export const create = route({
   summary: "Have a report written",
   description: "Starts a job that writes the report as CSV and as JSON.",
   tag,
-  roles: ["admin", "manager"],
+  can: "reports.create",
   body: newReport,
   idempotent: true,
   status: 202,
@@ -25,7 +25,7 @@ export const create = route({
     call.asTenant(async (tx) => {
       const { kind, meter_id } = call.body;
       if (meter_id) await getMeter(tx, meter_id);
-      const made = await createReport(tx, kind, toUsageParams(call.body), call.member.id);
+      const made = await createReport(tx, kind, toUsageParams(call.body), call.memberId);
       const job = await call.enqueue(tx, "reports.create", { report_id: made.id });
       return { ...made, job_id: job.id };
     }),
@@ -37,6 +37,7 @@ export const list = route({
   path: "/v1/reports",
   summary: "List reports",
   tag,
+  can: "reports.view",
   query: reportQuery,
   answer: pageOf(report),
   handler: async (call) => toPage(await call.asTenant((tx) => listReports(tx, call.query)), call.query),
@@ -48,6 +49,7 @@ export const get = route({
   path: "/v1/reports/{id}",
   summary: "Show a report and whether it is ready",
   tag,
+  can: "reports.view",
   params: byId,
   answer: report,
   handler: (call) => call.asTenant((tx) => getReport(tx, call.params.id)),
@@ -59,6 +61,7 @@ export const download = route({
   path: "/v1/reports/{id}/download",
   summary: "Download a report that is ready",
   tag,
+  can: "reports.view",
   params: byId,
   query: downloadQuery,
   answer: "stream",

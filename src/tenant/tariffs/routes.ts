@@ -13,6 +13,7 @@ export const list = route({
     "Published by the platform for all tenants. Rows with the same provider, name, utility and currency are " +
     "versions of one tariff, each valid for its own period.",
   tag: "Tariffs",
+  can: "tariffs.view",
   query: tariffQuery,
   answer: pageOf(tariff),
   handler: async (call) => toPage(await call.asTenant((tx) => listTariffs(tx, call.query)), call.query),

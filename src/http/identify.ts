@@ -1,0 +1,62 @@
+// The caller behind an API key: looked up where the key says it is, once a process. That it is still in force the database
+// says with each statement, as for everyone.
+import { AppError } from "../errors.ts";
+import type { PresentedKey } from "../identity/api_keys.ts";
+import { actorOf, type KeyPrincipal, type OperatorPrincipal, type Principal } from "../identity/principal.ts";
+import type { TenantRecord } from "../tenancy/directory.ts";
+import { touchKey, touchOperatorKey } from "../tenancy/key_rows.ts";
+import type { Services } from "../tenancy/services.ts";
+
+const NOTE_EVERY_MS = 60_000;
+const MAX_NOTED = 10_000;
+
+/** When each key's use was last noted by this process. */
+const noted = new Map<string, number>();
+
+/**
+ * @param tenant The tenant that was entered; null on the platform.
+ * @param beforeLookup Called when a database has to be asked: a request with an unknown key counts against its address.
+ * @throws AppError `unauthorized` for a key that is unknown, revoked or expired.
+ */
+export async function identify(
+  shown: Principal | PresentedKey | null,
+  tenant: TenantRecord | null,
+  services: Services,
+  beforeLookup: () => void,
+): Promise<Principal | null> {
+  if (shown?.kind !== "presented_key") return shown;
+  const known = services.access.knownKey(shown);
+  if (known) return inUse(known, tenant, services);
+  beforeLookup();
+  const found = tenant
+    ? await services.access.findTenantKey(services, tenant, shown)
+    : await services.access.findOperatorKey(services, shown);
+  if (!found) throw new AppError("unauthorized", "The API key is unknown, revoked or expired");
+  return inUse(found, tenant, services);
+}
+
+/** Notes the use, at most once a minute and beside the request. */
+function inUse<P extends KeyPrincipal | OperatorPrincipal>(
+  caller: P,
+  tenant: TenantRecord | null,
+  services: Services,
+): P {
+  const id = caller.keyId!;
+  if (Date.now() - (noted.get(id) ?? 0) < NOTE_EVERY_MS) return caller;
+  noted.delete(id);
+  if (noted.size >= MAX_NOTED) noted.delete(noted.keys().next().value!);
+  noted.set(id, Date.now());
+  noteUse(caller, tenant, services).catch((error) =>
+    services.log.warn("The use of an API key could not be noted", { key: id, reason: String(error) })
+  );
+  return caller;
+}
+
+async function noteUse(caller: KeyPrincipal | OperatorPrincipal, tenant: TenantRecord | null, services: Services) {
+  const visit = { actor: actorOf(caller), operation: "api_keys.note", requestId: "", readOnly: false };
+  if (caller.kind === "operator") {
+    await services.doors.asPlatform(visit, (tx) => touchOperatorKey(tx, caller.keyId!));
+  } else if (tenant) {
+    await services.doors.asTenant(await services.targets.context(tenant, visit), (tx) => touchKey(tx, caller.keyId));
+  }
+}

@@ -1,0 +1,124 @@
+// What can be allowed in a tenant, and the roles that every tenant has. A module adds its resource and actions here once;
+// its routes then say `can: "<resource>.<action>"`, and tenants can put it in roles of their own and in API keys.
+
+/** Every resource and what can be done with it. */
+export const PERMISSIONS = {
+  members: ["view", "create", "edit", "delete"],
+  invitations: ["view", "create", "revoke"],
+  roles: ["view", "create", "edit", "delete"],
+  units: ["view", "create", "edit", "delete"],
+  sessions: ["view", "revoke"],
+  api_keys: ["view", "create", "edit", "revoke"],
+  settings: ["view", "edit"],
+  audit: ["view", "export"],
+  impersonations: ["view", "end"],
+  jobs: ["view"],
+  buildings: ["view", "create", "edit", "delete"],
+  properties: ["view", "create", "edit", "delete"],
+  renters: ["view", "create", "edit", "delete"],
+  meters: ["view", "create", "edit", "delete"],
+  readings: ["view", "import"],
+  tariffs: ["view"],
+  invoices: ["view", "run"],
+  reports: ["view", "create"],
+} as const satisfies Record<string, readonly string[]>;
+
+/** A resource of a tenant. */
+export type Resource = keyof typeof PERMISSIONS;
+
+/** One permission as routes name it, `<resource>.<action>`. */
+export type Permission = { [R in Resource]: `${R}.${typeof PERMISSIONS[R][number]}` }[Resource];
+
+/** What somebody may do: resource → actions; `*` stands for every resource or every action. */
+export type Permissions = Record<string, readonly string[]>;
+
+const ALL_OF_THE_DOMAIN: Permissions = {
+  buildings: ["*"],
+  properties: ["*"],
+  renters: ["*"],
+  meters: ["*"],
+  readings: ["*"],
+  tariffs: ["*"],
+  invoices: ["*"],
+  reports: ["*"],
+  jobs: ["view"],
+  members: ["view"],
+  units: ["view"],
+};
+
+/**
+ * The most that who is limited to units may hold. What is left out reaches beyond units: whoever could give roles, units or
+ * keys could lift the limit, the audit tells of every row, and invoices are numbered across the tenant.
+ */
+export const WITHIN_UNITS: Permissions = { ...ALL_OF_THE_DOMAIN, invoices: ["view"] };
+
+/** A role that every tenant has. */
+export interface BuiltInRole {
+  name: string;
+  description: string;
+  permissions: Permissions;
+  /** Whether its members see only the rows of their units. */
+  unitsOnly: boolean;
+}
+
+/** The roles that every tenant has; tenants add their own, none of these can be changed. */
+export const BUILT_IN_ROLES: Record<string, BuiltInRole> = {
+  admin: {
+    name: "Administrator",
+    description: "May do everything in the tenant",
+    permissions: { "*": ["*"] },
+    unitsOnly: false,
+  },
+  manager: {
+    name: "Manager",
+    description: "Runs the business: everything but people and settings",
+    permissions: ALL_OF_THE_DOMAIN,
+    unitsOnly: false,
+  },
+  unit_manager: {
+    name: "Manager of units",
+    description: "As a manager, but only for the buildings of the member's own units",
+    permissions: WITHIN_UNITS,
+    unitsOnly: true,
+  },
+  member: {
+    name: "Member",
+    description: "May look at the business",
+    permissions: {
+      ...Object.fromEntries(Object.keys(ALL_OF_THE_DOMAIN).map((resource) => [resource, ["view"]])),
+    },
+    unitsOnly: false,
+  },
+};
+
+/** The permissions of several, put together. */
+export function mergePermissions(several: readonly Permissions[]): Permissions {
+  const merged = new Map<string, Set<string>>();
+  for (const permissions of several) {
+    for (const [resource, actions] of Object.entries(permissions)) {
+      const known = merged.get(resource) ?? new Set();
+      actions.forEach((action) => known.add(action));
+      merged.set(resource, known);
+    }
+  }
+  return Object.fromEntries([...merged].map(([resource, actions]) => [resource, [...actions]]));
+}
+
+/** What of `wanted` goes beyond `held`, as `resource.action`: nobody hands on what they do not hold. */
+export function beyond(wanted: Permissions, held: Permissions): string[] {
+  const holds = (resource: string, action: string) =>
+    [held[resource], held["*"]].some((actions) => actions?.includes(action) || actions?.includes("*"));
+  return Object.entries(wanted).flatMap(([resource, actions]) =>
+    actions.filter((action) => !coveredBy(resource, action, holds)).map((action) => `${resource}.${action}`)
+  );
+}
+
+/** `*` is covered by who holds all that it stands for. */
+function coveredBy(resource: string, action: string, holds: (resource: string, action: string) => boolean): boolean {
+  if (holds(resource, action)) return true;
+  const resources = resource === "*" ? Object.keys(PERMISSIONS) : [resource];
+  return resources.every((one) => {
+    const actions = action === "*" ? PERMISSIONS[one as Resource] ?? [] : [action];
+    return actions.length > 0 && actions.every((each) => holds(one, each));
+  });
+}

@@ -1,0 +1,95 @@
+// Who calls. Made from a verified token or key only; everything that guards a call decides by it.
+import type { Permissions } from "./permissions.ts";
+
+/** What each caller inside a tenant has. */
+interface TenantCaller {
+  tenantId: string;
+  permissions: Permissions;
+  /** Of the row that says what it may do: if that has moved on, the database refuses and it is read anew. */
+  accessVersion: number;
+  expiresAt: Date;
+}
+
+/** The one thing that somebody must still do: a token says so that is good for little else. */
+export type Duty = "change_password" | "enrol_factor";
+
+/** A signed-in person inside one tenant. */
+export interface MemberPrincipal extends TenantCaller {
+  kind: "member";
+  memberId: string;
+  sessionId: string;
+  role: string;
+  /** Whether it sees only the rows of its units. */
+  unitsOnly: boolean;
+  /** The account that signed in; null where an issuer of the tenant's own vouched, whose word counts in this tenant only. */
+  accountId: string | null;
+  /** When the account showed its password, Unix seconds. */
+  authenticatedAt: number;
+  /** Whether a second factor was shown. */
+  mfa: boolean;
+  /** What must be done first; there is no session yet, and only routes that say so may be called. Null: nothing. */
+  duty: Duty | null;
+}
+
+/** A program with an API key of one tenant. */
+export interface KeyPrincipal extends TenantCaller {
+  kind: "key";
+  keyId: string;
+  /** A limit of its own, or null. */
+  requestsPerMinute: number | null;
+}
+
+/** An operator who visits a tenant. */
+export interface ImpersonatorPrincipal extends TenantCaller {
+  kind: "impersonator";
+  impersonationId: string;
+  operatorId: string;
+  /** The operator's address. */
+  email: string;
+  readOnly: boolean;
+}
+
+/** A signed-in person who runs the platform, or a program with such a person's key. */
+export interface OperatorPrincipal {
+  kind: "operator";
+  operatorId: string;
+  /** The key that was shown; null for a person who signed in. */
+  keyId: string | null;
+  email: string;
+  role: string;
+  accessVersion: number;
+  expiresAt: Date;
+}
+
+/** Who calls inside a tenant. */
+export type TenantPrincipal = MemberPrincipal | KeyPrincipal | ImpersonatorPrincipal;
+
+/** Who calls. */
+export type Principal = TenantPrincipal | OperatorPrincipal;
+
+/** Who acts, as the signed context and the audit name it. */
+export function actorOf(principal: Principal | null): string {
+  switch (principal?.kind) {
+    case "member":
+      return `member:${principal.memberId}${principal.unitsOnly ? ":units" : ""}`;
+    case "key":
+      return `key:${principal.keyId}`;
+    case "impersonator":
+    case "operator":
+      return `operator:${principal.operatorId}`;
+    default:
+      return "-";
+  }
+}
+
+/** The row that the database compares `accessVersion` with. */
+export function accessSubject(principal: TenantPrincipal): { kind: string; id: string } {
+  switch (principal.kind) {
+    case "member":
+      return { kind: "member", id: principal.memberId };
+    case "key":
+      return { kind: "key", id: principal.keyId };
+    case "impersonator":
+      return { kind: "operator", id: principal.impersonationId };
+  }
+}

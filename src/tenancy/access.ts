@@ -1,0 +1,118 @@
+// What callers may do, where it has moved on since their token was issued: read anew from the tenant's placement and kept
+// in this process until it moves on again. Whether it has, the database says with each statement (tenant.check_access).
+import { Buffer } from "node:buffer";
+import type { Tx } from "../db/sql.ts";
+import { AppError } from "../errors.ts";
+import type { PresentedKey } from "../identity/api_keys.ts";
+import { BUILT_IN_ROLES, type Permissions } from "../identity/permissions.ts";
+import type { KeyPrincipal, MemberPrincipal, OperatorPrincipal, TenantPrincipal } from "../identity/principal.ts";
+import type { TenantRecord } from "./directory.ts";
+import { readKey, readOperatorKey } from "./key_rows.ts";
+import type { Services } from "./services.ts";
+
+const MAX_CALLERS = 4_096;
+
+interface MemberRow {
+  role: string;
+  access_version: number;
+  effective: Permissions | null;
+  units_only: boolean | null;
+}
+
+/** What the member of a live session may do now; no row when the session or the member is not let in any more. */
+function readMember(tx: Tx, { memberId, sessionId }: MemberPrincipal) {
+  return tx<MemberRow>`select m.role, m.access_version, r.effective, r.units_only
+    from tenant.members m join tenant.sessions s on s.tenant_id = m.tenant_id and s.member_id = m.id
+    left join tenant.roles r on r.tenant_id = m.tenant_id and r.key = m.custom_role
+    where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null
+      and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now()`.map((rows) => rows[0]);
+}
+
+/** The callers of a process whose access has moved on. */
+export class CurrentAccess {
+  #known = new Map<string, TenantPrincipal>();
+  #keys = new Map<string, KeyPrincipal | OperatorPrincipal>();
+
+  /** The caller as last read here, if that is newer than what the token says. */
+  newest<P extends TenantPrincipal>(principal: P): P {
+    const known = this.#known.get(idOf(principal));
+    if (!known || known.accessVersion <= principal.accessVersion) return principal;
+    return { ...known, expiresAt: principal.expiresAt } as P;
+  }
+
+  /** Reads what the caller may do now. Throws AppError `unauthorized` when it is not let in any more. */
+  async renew(services: Services, tenant: TenantRecord, principal: TenantPrincipal): Promise<TenantPrincipal> {
+    const fresh = principal.kind === "member"
+      ? await this.#member(services, tenant, principal)
+      : principal.kind === "key"
+      ? await this.#key(services, tenant, principal)
+      : null;
+    this.#known.delete(idOf(principal));
+    if (principal.kind === "key") this.forgetKey(principal.keyId);
+    if (!fresh) throw new AppError("unauthorized", "Sign in again: your access has ended");
+    if (this.#known.size >= MAX_CALLERS) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(idOf(fresh), fresh);
+    return fresh;
+  }
+
+  async #member(services: Services, tenant: TenantRecord, principal: MemberPrincipal) {
+    const row = await read(services, tenant, (tx) => readMember(tx, principal));
+    const builtIn = row && BUILT_IN_ROLES[row.role];
+    return row && {
+      ...principal,
+      role: row.role,
+      permissions: row.effective ?? builtIn?.permissions ?? {},
+      unitsOnly: row.units_only ?? builtIn?.unitsOnly ?? false,
+      accessVersion: row.access_version,
+    };
+  }
+
+  async #key(services: Services, tenant: TenantRecord, principal: KeyPrincipal) {
+    return await read(services, tenant, (tx) => readKey(tx, { id: principal.keyId }));
+  }
+
+  /** The caller with this key, if it was looked up here before. */
+  knownKey(key: PresentedKey): KeyPrincipal | OperatorPrincipal | undefined {
+    const known = this.#keys.get(hashText(key));
+    return known && known.expiresAt.getTime() > Date.now() ? known : undefined;
+  }
+
+  /** Looks a tenant's key up; null when there is no such live one. */
+  async findTenantKey(services: Services, tenant: TenantRecord, key: PresentedKey): Promise<KeyPrincipal | null> {
+    return this.#keep(key, await read(services, tenant, (tx) => readKey(tx, { hash: key.hash })));
+  }
+
+  /** Looks an operator's key up; null when there is no such live one, or its owner may not act with its role any more. */
+  async findOperatorKey(services: Services, key: PresentedKey): Promise<OperatorPrincipal | null> {
+    const context = { actor: "system", operation: "access.read", requestId: "", readOnly: true };
+    return this.#keep(key, await services.doors.asPlatform(context, (tx) => readOperatorKey(tx, key.hash)));
+  }
+
+  /** Forgets a key in this process: the database has refused it. */
+  forgetKey(id: string): void {
+    for (const [hash, known] of this.#keys) {
+      if (known.keyId === id) this.#keys.delete(hash);
+    }
+  }
+
+  #keep<P extends KeyPrincipal | OperatorPrincipal>(key: PresentedKey, found: P | undefined): P | null {
+    if (!found) return null;
+    if (this.#keys.size >= MAX_CALLERS) this.#keys.delete(this.#keys.keys().next().value!);
+    this.#keys.set(hashText(key), found);
+    return found;
+  }
+}
+
+function hashText({ hash }: PresentedKey): string {
+  return Buffer.from(hash).toString("base64");
+}
+
+async function read<T>(services: Services, tenant: TenantRecord, work: (tx: Tx) => PromiseLike<T>): Promise<T> {
+  const entering = { operation: "access.read", requestId: "", readOnly: true };
+  return await services.doors.asTenant(await services.targets.context(tenant, entering), work);
+}
+
+function idOf(principal: TenantPrincipal): string {
+  if (principal.kind === "member") return principal.sessionId;
+  return principal.kind === "key" ? principal.keyId : principal.impersonationId;
+}

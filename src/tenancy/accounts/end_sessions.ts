@@ -1,0 +1,59 @@
+// Ending the sessions of an account in every tenant: after a reset, a change of the password, or an operator's word. One job a
+// tenant, sent with the change on the platform, so that commit keeps both; each placement is entered by the usual door.
+import { z } from "zod";
+import type { Tx } from "../../db/sql.ts";
+import type { QueueDefinition, QueuedJob } from "../../queue/queue.ts";
+import type { Services } from "../services.ts";
+
+/** The queue `accounts.endSessions`. A closed tenant lets nobody in meanwhile; refreshing asks the platform anyway. */
+export const END_SESSIONS_QUEUE: QueueDefinition = {
+  name: "accounts.endSessions",
+  retryLimit: 20,
+  retryDelay: 2,
+  retryDelayMax: 600,
+  expireInSeconds: 60,
+};
+
+const payload = z.object({ member_id: z.uuid(), reason: z.enum(["password", "revoked"]) });
+
+/** Sends the jobs that end an account's sessions in all its tenants but `except`. */
+export async function endSessionsEverywhere(
+  services: Services,
+  tx: Tx,
+  { accountId, reason, except = null }: {
+    accountId: string;
+    reason: "password" | "revoked";
+    except?: string | null;
+  },
+): Promise<void> {
+  const places = await tx<
+    { tenant_id: string; member_id: string }
+  >`select tenant_id, member_id from platform.memberships
+    where account_id = ${accountId} and tenant_id is distinct from ${except}::uuid`;
+  for (const { tenant_id: tenantId, member_id } of places) {
+    await services.queue.sendWith(tx, END_SESSIONS_QUEUE.name, { member_id, reason }, { tenantId });
+  }
+}
+
+/** Works one job of the queue. Throws where it should be tried again. */
+export async function endSessionsOfMember(services: Services, job: QueuedJob): Promise<void> {
+  const { member_id: memberId, reason } = payload.parse(job.data);
+  const tenant = job.tenantId ? await services.directory.byId(job.tenantId) : null;
+  if (!tenant) return;
+  const entering = { operation: END_SESSIONS_QUEUE.name, requestId: job.id, readOnly: false };
+  const context = await services.targets.context(tenant, entering);
+  await services.doors.asTenant(context, (tx) => endMemberSessions(tx, memberId, { reason }));
+}
+
+/** Ends all sessions of a member but `keep`; their access tokens stop at their next statement. */
+export function endMemberSessions(
+  tx: Tx,
+  memberId: string,
+  { reason, keep = null }: { reason: string; keep?: string | null },
+) {
+  return tx`with ended as (
+      update tenant.sessions set revoked_at = now(), revoked_reason = ${reason}
+      where member_id = ${memberId} and revoked_at is null and id is distinct from ${keep}::uuid returning member_id
+    )
+    update tenant.members set access_version = access_version + 1 where id = ${memberId} returning id`;
+}

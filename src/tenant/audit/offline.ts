@@ -1,0 +1,187 @@
+// Checks an exported audit with nothing but this file: `deno run --allow-read offline.ts audit.jsonl [--head <seq>:<hash>]`.
+// The server and the command line check by the same class. It must import nothing besides node:crypto, so that an auditor
+// can read it whole and run it elsewhere. What a hash covers is said in docs/decisions/0006-audit-chained-at-commit.md.
+import { createHash } from "node:crypto";
+
+/** One entry; `changes` is the exact JSON text that was hashed, `origin` too. Hashes are hexadecimal. */
+export interface Entry {
+  tenant_id: string;
+  seq: number;
+  at: string;
+  actor: string;
+  origin: string | null;
+  operation: string | null;
+  action: string;
+  resource: string;
+  resource_id: string | null;
+  prev_hash: string;
+  hash: string;
+  changes: string;
+}
+
+/** Where a chain ends, or ended when somebody wrote it down. */
+export interface Head {
+  seq: number;
+  hash: string;
+}
+
+/** The first thing that is wrong, and at which entry. */
+export interface Fault {
+  seq: number;
+  what: string;
+}
+
+const sha256 = (...parts: (string | Uint8Array)[]) =>
+  parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex");
+
+/** What the first entry of a tenant follows on. */
+export function beginning(tenantId: string): string {
+  return sha256(`bulkhead audit ${tenantId}`);
+}
+
+/** SHA-256 of the hash before and of `<tenant> <seq> [<at>, <actor>, …, <changes>]`, the fields as JSON. */
+export function hashOf(entry: Entry): string {
+  const { at, actor, origin, operation, action, resource, resource_id, changes } = entry;
+  const fields = [at, actor, origin, operation, action, resource, resource_id].map((field) => JSON.stringify(field));
+  const content = `${entry.tenant_id} ${entry.seq} [${[...fields, changes].join(", ")}]`;
+  return sha256(Uint8Array.from(entry.prev_hash.match(/../g) ?? [], (byte) => parseInt(byte, 16)), content);
+}
+
+/** An entry as a line of an export. The changes come last and as they were hashed. */
+export function lineOf({ changes, ...fields }: Entry): string {
+  const { tenant_id, seq, at, actor, origin, operation, action, resource, resource_id, prev_hash, hash } = fields;
+  const before = { tenant_id, seq, at, actor, origin, operation, action, resource, resource_id, prev_hash, hash };
+  return `${JSON.stringify(before).slice(0, -1)},"changes":${changes}}`;
+}
+
+/** The entry of a line; throws when the line says anything that an export would not say. */
+export function entryOf(line: string): Entry {
+  const parsed = JSON.parse(line);
+  const at = line.indexOf(',"changes":'); // in a text it would stand with a backslash
+  const entry: Entry = { ...parsed, changes: line.slice(at + ',"changes":'.length, -1) };
+  if (at < 0 || lineOf(entry) !== line) throw new Error("The line is not as it was exported");
+  return entry;
+}
+
+/** Follows a chain entry by entry and keeps the first fault. */
+export class ChainCheck {
+  entries = 0;
+  first: number | null = null;
+  last: Head | null = null;
+  fault: Fault | null = null;
+  #tenant: string | null = null;
+  #remembered: boolean;
+
+  /**
+   * @param options.complete Every entry from the first one on must come; else gaps are passed over, and only what follows
+   * on each other is linked. @param options.remembered An entry that must be there.
+   */
+  constructor(readonly options: { complete: boolean; remembered?: Head }) {
+    this.#remembered = options.remembered === undefined;
+  }
+
+  /** Takes the next entry; false once there is a fault. */
+  add(entry: Entry): boolean {
+    if (this.fault) return false;
+    this.fault = this.#examine(entry);
+    if (this.fault) return false;
+    this.entries++;
+    this.#tenant ??= entry.tenant_id;
+    this.first ??= entry.seq;
+    this.last = { seq: entry.seq, hash: entry.hash };
+    if (entry.seq === this.options.remembered?.seq) this.#remembered = true;
+    return true;
+  }
+
+  /** Says that there are no more entries; `head` is where the chain says that it ends. */
+  end(head: Head | null): Fault | null {
+    if (this.fault) return this.fault;
+    const seq = this.last?.seq ?? 0;
+    const { remembered, complete } = this.options;
+    if (complete && head && head.seq > seq) {
+      this.fault = { seq: seq + 1, what: `Entries ${seq + 1} to ${head.seq} were removed from the end` };
+    } else if (complete && head && head.seq < seq) {
+      this.fault = { seq: head.seq + 1, what: `Entries after ${head.seq} were added by somebody else` };
+    } else if (complete && head && this.last && head.hash !== this.last.hash) {
+      this.fault = { seq, what: `Entry ${seq} is not the one with which the chain ended` };
+    } else if (!head && complete && seq > 0) {
+      this.fault = { seq, what: "The end of the chain is not known: it was removed" };
+    } else if (!this.#remembered && remembered) {
+      this.fault = { seq: remembered.seq, what: `Entry ${remembered.seq}, which was remembered, is not there` };
+    }
+    return this.fault;
+  }
+
+  #examine(entry: Entry): Fault | null {
+    const { seq } = entry;
+    const wrong = (what: string): Fault => ({ seq, what });
+    const before = this.last?.seq ?? 0;
+    if (this.#tenant !== null && entry.tenant_id !== this.#tenant) return wrong(`Entry ${seq} is another tenant's`);
+    if (seq <= before) return wrong(`Entry ${seq} comes after entry ${before}: the order was changed`);
+    if (this.options.complete && seq > before + 1) {
+      return {
+        seq: before + 1,
+        what: seq === before + 2
+          ? `Entry ${before + 1} was removed`
+          : `Entries ${before + 1} to ${seq - 1} were removed`,
+      };
+    }
+    if (hashOf(entry) !== entry.hash) return wrong(`Entry ${seq} was changed`);
+    const follows = seq === 1 ? beginning(entry.tenant_id) : seq === before + 1 ? this.last!.hash : entry.prev_hash;
+    if (entry.prev_hash !== follows) {
+      return wrong(`Entry ${seq} does not follow on entry ${seq - 1}: one of them was replaced`);
+    }
+    const { remembered } = this.options;
+    if (remembered?.seq === seq && remembered.hash !== entry.hash) {
+      return wrong(`Entry ${seq} is not the one that was remembered: the chain was written anew`);
+    }
+    return null;
+  }
+}
+
+/** The last line of an export. */
+export interface Trailer {
+  /** Whether nothing was filtered out. */
+  complete: boolean;
+  head: Head | null;
+}
+
+/** Reads `<seq>:<hash>`; null when it is not of this form. */
+export function readHead(text: string): Head | null {
+  const match = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text);
+  return match && { seq: Number(match[1]), hash: match[2] };
+}
+
+/** Checks the lines of an export. */
+export function checkLines(lines: string[], remembered?: Head): ChainCheck {
+  const trailer: Trailer | undefined = lines.length ? JSON.parse(lines[lines.length - 1]).trailer : undefined;
+  const check = new ChainCheck({ complete: trailer?.complete ?? true, remembered });
+  for (const line of trailer ? lines.slice(0, -1) : lines) {
+    try {
+      if (!check.add(entryOf(line))) return check;
+    } catch {
+      check.fault = { seq: (check.last?.seq ?? 0) + 1, what: "The line is not as it was exported" };
+      return check;
+    }
+  }
+  if (!trailer) {
+    check.fault = { seq: (check.last?.seq ?? 0) + 1, what: "The last line is missing: the export was cut off" };
+  } else check.end(trailer.head);
+  return check;
+}
+
+if (import.meta.main) {
+  const [file, option, head] = Deno.args;
+  const remembered = option === "--head" ? readHead(head ?? "") : undefined;
+  if (!file || remembered === null) {
+    console.error("Give the file of an export, and if you wrote one down, --head <seq>:<hash>");
+    Deno.exit(2);
+  }
+  const check = checkLines((await Deno.readTextFile(file)).split("\n").filter(Boolean), remembered);
+  console.log(
+    check.fault
+      ? `✘ ${check.fault.what}`
+      : `✔ ${check.entries} entries; the chain ends with ${check.last?.seq ?? 0}:${check.last?.hash ?? "-"}`,
+  );
+  Deno.exit(check.fault ? 1 : 0);
+}

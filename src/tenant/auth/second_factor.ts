@@ -1,0 +1,133 @@
+// The second step of signing in: a code of an authenticator app, a recovery code, or a passkey. Between the two steps the
+// platform keeps, sealed, who showed the password; what fails counts like wrong passwords do.
+import { Buffer } from "node:buffer";
+import type { Tx } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
+import { type Call, route } from "../../http/route.ts";
+import type { AuthenticationResponse } from "../../identity/passkey_messages.ts";
+import { createRecoveryCodes } from "../../identity/recovery_codes.ts";
+import { verifyTotp } from "../../identity/totp.ts";
+import type { TenantRecord } from "../../tenancy/directory.ts";
+import { type Factor, factorScope, listFactors, useFactor, useRecoveryCode } from "../../tenancy/accounts/factors.ts";
+import { refuseLocked, settle } from "../../tenancy/accounts/lockout.ts";
+import { beginState, finishState, STATE_SECONDS, tryState } from "../../tenancy/accounts/sign_in_states.ts";
+import { fail, keysOf } from "./attempts.ts";
+import { secondFactorRequest, type SignedIn, signedIn } from "./model.ts";
+import { passkeysOf, stored } from "./relying_party.ts";
+import { deliver, signIn, type SigningIn } from "./sessions.ts";
+
+/** Who showed a password, and which factors the account has. */
+export interface HalfWay {
+  tenant: TenantRecord;
+  who: SigningIn & { account: NonNullable<SigningIn["account"]> };
+  digest: Uint8Array;
+  factors: ("totp" | "passkey")[];
+}
+
+/** Asks for the second factor. */
+export async function askForFactor(call: Call, { tenant, who, digest, factors }: HalfWay): Promise<SignedIn> {
+  const { id: accountId } = who.account;
+  const start = factors.includes("passkey") ? await passkeyStart(call, tenant, accountId) : null;
+  const data = { who, digest: Buffer.from(digest).toString("hex"), challenge: start?.challenge ?? null };
+  const { token, keep } = await beginState(call.services, { kind: "mfa", tenantId: tenant.id, accountId, data });
+  await call.asPlatform(keep);
+  return {
+    state: "second_factor",
+    mfa_required: true,
+    mfa_token: token,
+    expires_in: STATE_SECONDS,
+    factors: [...factors, "recovery_code"],
+    passkey_options: start && { ...start.options },
+  };
+}
+
+async function passkeyStart(call: Call, tenant: TenantRecord, accountId: string) {
+  const known = await call.asPlatform((tx) => listFactors(tx, accountId));
+  const passkeys = known.filter(({ kind }) => kind === "passkey").map(stored);
+  return await passkeysOf(call, tenant).authenticationOptions(passkeys);
+}
+
+/** One of them is given. */
+export interface GivenFactor {
+  code?: string;
+  recovery_code?: string;
+  passkey?: AuthenticationResponse;
+}
+
+/** Checks a factor. Gives what uses it up, which says whether it was still unused; null when it is wrong. */
+export async function checkFactor(
+  call: Call,
+  accountId: string,
+  given: GivenFactor,
+  challenge: string | null,
+): Promise<((tx: Tx) => PromiseLike<boolean>) | null> {
+  if (given.recovery_code !== undefined) {
+    const hash = createRecoveryCodes(call.services.servers.masterKey).hash(accountId, given.recovery_code);
+    return hash && ((tx) => useRecoveryCode(tx, accountId, hash));
+  }
+  const factors = await call.asPlatform((tx) => listFactors(tx, accountId));
+  const found = given.code === undefined
+    ? await checkPasskey(call, factors, given.passkey!, challenge)
+    : await checkCode(call, factors, given.code);
+  return found && ((tx) => useFactor(tx, found.id, found.counter));
+}
+
+async function checkCode(call: Call, factors: Factor[], code: string) {
+  for (const factor of factors.filter(({ kind }) => kind === "totp")) {
+    const secret = await call.services.secrets.open(factor.secret_sealed!, factorScope(factor.id));
+    const step = verifyTotp(code, secret, { lastStep: factor.counter || null });
+    if (step !== null) return { id: factor.id, counter: step };
+  }
+  return null;
+}
+
+async function checkPasskey(
+  call: Call,
+  factors: Factor[],
+  response: AuthenticationResponse,
+  challenge: string | null,
+) {
+  const factor = factors.find(({ credential_id }) => credential_id === response.id);
+  if (!factor || challenge === null) return null;
+  const expected = { challenge, passkey: stored(factor), userVerification: "preferred" as const };
+  const proof = await passkeysOf(call, call.tenant).verifyAuthentication(response, expected).catch((error) => {
+    if (error instanceof AppError && error.code === "unauthorized") return null;
+    throw error;
+  });
+  return proof && { id: factor.id, counter: proof.counter };
+}
+
+const secondFactor = route({
+  operation: "auth.secondFactor",
+  limit: "strict",
+  method: "post",
+  path: "/v1/auth/mfa",
+  summary: "Finish signing in with a second factor",
+  description: "A code works once. After five wrong ones, or five minutes, begin with the password again.",
+  tag: "Signing in",
+  body: secondFactorRequest,
+  answer: signedIn,
+  handler: async (call) => {
+    const { mfa_token: token, session, ...given } = call.body;
+    const asked = { token, kind: "mfa" as const, tenantId: call.tenant.id };
+    const state = await tryState(call.services, (work) => call.asPlatform(work), asked);
+    const { who, digest, challenge } = state.data as { who: HalfWay["who"]; digest: string; challenge: string | null };
+    const keys = keysOf(call, new Uint8Array(Buffer.from(digest, "hex")));
+    const refusal = new AppError("invalid_credentials", "The code is wrong or was used before");
+    const { id: accountId } = who.account;
+    const use = await checkFactor(call, accountId, given, challenge);
+    const used = use !== null && await call.asPlatform(async (tx) => {
+      refuseLocked(await settle(tx, keys, { accountId, done: true }));
+      if (!await use(tx) || !await finishState(tx, state.hash)) throw refusal;
+      return true;
+    }).catch((error) => {
+      if (error === refusal) return false;
+      throw error;
+    });
+    if (!used) return await fail(call, keys, refusal);
+    return deliver(call, await signIn(call, call.tenant, { ...who, mfa: true }), session);
+  },
+});
+
+/** For anyone who names a tenant. */
+export const openRoutes = [secondFactor];

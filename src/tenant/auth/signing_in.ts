@@ -1,0 +1,140 @@
+// Signing in to a tenant with an account, and going on with a session. The platform knows the password, the placement the
+// session. The other ways in are in second_factor.ts, passkeys.ts and switching.ts; passwords are in passwords.ts.
+import { AppError } from "../../errors.ts";
+import { endSession as endCookies, sessionCookies } from "../../http/cookies.ts";
+import { type Call, route } from "../../http/route.ts";
+import { type AccountProof, readAccountProof } from "../../identity/account_proof.ts";
+import { hashSecretToken, newSecretToken } from "../../identity/secret_tokens.ts";
+import { emailDigest } from "../../tenancy/accounts.ts";
+import { findCredentials, maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
+import { keysOf, provePassword } from "./attempts.ts";
+import { credentials, me, refreshRequest, signedIn } from "./model.ts";
+import * as queries from "./queries.ts";
+import { askForFactor } from "./second_factor.ts";
+import { deliver, signIn, tokensFor, wrongCredentials } from "./sessions.ts";
+
+const tag = "Signing in";
+const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+const login = route({
+  operation: "auth.login",
+  limit: "strict",
+  method: "post",
+  path: "/v1/auth/login",
+  summary: "Sign in with e-mail address and password",
+  description: "After five wrong passwords in a row there is a wait, longer with each, at most 15 minutes.",
+  tag,
+  body: credentials,
+  answer: signedIn,
+  handler: async (call) => {
+    const { email, password, session } = call.body;
+    const digest = emailDigest(call.services.servers, email);
+    const keys = keysOf(call, digest);
+    const { wait, now, account } = await call.asPlatform((tx) => findCredentials(tx, digest, call.tenant.id, keys));
+    const usable = account?.active && account.memberId ? { ...account, memberId: account.memberId } : null;
+    const passwordHash = account?.passwordHash ?? null;
+    const factors = usable?.factors ?? [];
+    const done = factors.length === 0;
+    await provePassword(call, {
+      keys,
+      wait,
+      account: usable,
+      passwordHash,
+      password,
+      done,
+      refusal: wrongCredentials(),
+    });
+    const { id, memberId, mustChangePassword } = usable!;
+    const who = {
+      memberId,
+      account: { id, authenticatedAt: now, mustChangePassword },
+      kind: "password" as const,
+      mfa: false,
+    };
+    if (!done) return await askForFactor(call, { tenant: call.tenant, who, digest, factors });
+    return deliver(call, await signIn(call, call.tenant, who), session);
+  },
+});
+
+/** A refresh token names its session: `<session id>.<secret>`, and `.<account proof>` where an account opened it. */
+function splitRefreshToken(call: Call<unknown, unknown, { refresh_token?: string }>) {
+  const [sessionId, secret, ...rest] = (call.body.refresh_token ?? sessionCookies(call.request).refresh ?? "").split(
+    ".",
+  );
+  if (!SESSION_ID.test(sessionId) || !secret) throw new AppError("invalid_token", "Sign in again");
+  const session = { tenantId: call.tenant.id, sessionId };
+  const proof = rest.length > 0 ? readAccountProof(call.services.servers.accountKey, session, rest.join(".")) : null;
+  if (rest.length > 0 && !proof) throw new AppError("invalid_token", "Sign in again");
+  return { sessionId, hash: hashSecretToken(secret), proof };
+}
+
+/** The platform is asked too: a new password, a lost membership or a disabled account ends a session within 15 minutes. */
+async function refuseEnded(call: Call, proof: AccountProof | null): Promise<void> {
+  if (proof && !await call.asPlatform((tx) => maySessionGoOn(tx, proof))) {
+    throw new AppError("invalid_token", "Sign in again");
+  }
+}
+
+const refresh = route({
+  operation: "auth.refresh",
+  method: "post",
+  path: "/v1/auth/refresh",
+  summary: "Get new tokens for a refresh token",
+  description: "A refresh token works once. If an earlier one comes again, the session is ended: it was copied.",
+  tag,
+  body: refreshRequest,
+  answer: signedIn,
+  handler: async (call) => {
+    const { sessionId, hash: given, proof } = splitRefreshToken(call);
+    await refuseEnded(call, proof);
+    const { token: secret, hash: next } = newSecretToken("bhr");
+    const session = { sessionId, given, next, accountId: proof?.accountId ?? null };
+    const member = await call.asTenant((tx) => queries.rotateSession(tx, session));
+    if (member) {
+      const tokens = await tokensFor(call.services, member, { tenantId: call.tenant.id, sessionId, secret, proof });
+      return deliver(call, tokens, call.body.session);
+    }
+    const stolen = await call.asTenant((tx) => queries.endStolenSession(tx, sessionId, given));
+    if (stolen.length) call.log.alarm("A used refresh token came again; its session was ended", { session: sessionId });
+    throw new AppError("invalid_token", "Sign in again");
+  },
+});
+
+const logout = route({
+  operation: "auth.logout",
+  method: "post",
+  path: "/v1/auth/logout",
+  summary: "Sign out: end this session",
+  tag,
+  callers: ["member"],
+  during: ["change_password", "enrol_factor"],
+  status: 204,
+  answer: null,
+  handler: async (call) => {
+    await call.asTenant((tx) => queries.endSession(tx, call.member.sessionId, "logout"));
+    if (sessionCookies(call.request).access !== null) endCookies(call.request);
+  },
+});
+
+const showMe = route({
+  operation: "auth.me",
+  method: "get",
+  path: "/v1/auth/me",
+  summary: "Who is signed in, and where",
+  tag,
+  callers: ["member"],
+  during: ["change_password", "enrol_factor"],
+  answer: me,
+  handler: async (call) => {
+    const row = await call.asTenant((tx) => queries.showMember(tx, call.member.id));
+    if (!row) throw new AppError("unauthorized", "Sign in again");
+    const { role, permissions, unitsOnly } = call.member;
+    return { member: { ...row, role, permissions, units_only: unitsOnly }, tenant: call.tenant } as never;
+  },
+});
+
+/** For anyone who names a tenant. */
+export const openRoutes = [login, refresh];
+
+/** For members. */
+export const routes = [logout, showMe];

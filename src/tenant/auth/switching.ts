@@ -1,0 +1,79 @@
+// From one tenant to another with the same account. Only the platform's word counts: a session that a placement or an issuer
+// of the tenant's own vouched for leads nowhere else.
+import { AppError } from "../../errors.ts";
+import { type Call, route } from "../../http/route.ts";
+import { listMemberships, type Membership } from "../../tenancy/accounts.ts";
+import { getCredentials } from "../../tenancy/accounts/credentials.ts";
+import type { TenantRecord } from "../../tenancy/directory.ts";
+import { memberships, signedIn, switchRequest } from "./model.ts";
+import { endSession } from "./queries.ts";
+import { askForFactor } from "./second_factor.ts";
+import { deliver, signIn } from "./sessions.ts";
+
+const tag = "Signing in";
+
+/** Where the caller's account is a member. Throws AppError `forbidden` for a session without an account. */
+async function membershipsOf(call: Call) {
+  const { accountId, authenticatedAt } = call.member;
+  if (!accountId) {
+    throw new AppError("forbidden", "Sign in with your own password: this session counts in its own tenant only");
+  }
+  return await call.asPlatform((tx) => listMemberships(tx, accountId, authenticatedAt));
+}
+
+const list = route({
+  operation: "auth.tenants",
+  method: "get",
+  path: "/v1/auth/tenants",
+  summary: "List the tenants that you are a member of",
+  tag,
+  callers: ["member"],
+  answer: memberships,
+  handler: async (call) => {
+    await call.stillIn();
+    const found = await membershipsOf(call);
+    const items = found.map(({ tenant_id: id, slug, name, status }) => ({
+      id,
+      slug,
+      name,
+      status,
+      current: id === call.tenant.id,
+    }));
+    return { items };
+  },
+});
+
+const change = route({
+  operation: "auth.switch",
+  method: "post",
+  path: "/v1/auth/switch",
+  summary: "Go to another tenant: get tokens for it, and end the session here",
+  tag,
+  callers: ["member"],
+  body: switchRequest,
+  answer: signedIn,
+  handler: async (call) => {
+    await call.stillIn();
+    const wanted = call.body.tenant.toLowerCase();
+    const found = (await membershipsOf(call)).find(({ slug }) => slug === wanted);
+    const tenant = found && await call.services.directory.byId(found.tenant_id);
+    if (!tenant) throw new AppError("not_found", "You are a member of no such tenant");
+    if (tenant.status !== "active") throw new AppError("tenant_unavailable", `The tenant is ${tenant.status}`);
+    const tokens = await enter(call, tenant, found!);
+    if (tokens.state === "signed_in") await call.asTenant((tx) => endSession(tx, call.member.sessionId, "switch"));
+    return deliver(call, tokens, call.body.session);
+  },
+});
+
+/** Who has a second factor by now and has not shown it here shows it there. */
+async function enter(call: Call, tenant: TenantRecord, { member_id: memberId }: Membership) {
+  const { accountId, authenticatedAt, mfa } = call.member;
+  const account = { id: accountId!, authenticatedAt, mustChangePassword: false };
+  const who = { memberId, account, kind: "switch" as const, mfa };
+  const known = mfa ? null : (await call.asPlatform((tx) => getCredentials(tx, accountId!, tenant.id))).account;
+  if (!known || known.factors.length === 0) return await signIn(call, tenant, who);
+  return await askForFactor(call, { tenant, who, digest: known.digest, factors: known.factors });
+}
+
+/** For members. */
+export const routes = [list, change];

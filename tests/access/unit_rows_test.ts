@@ -1,0 +1,210 @@
+// Rows of units in the database itself: which tables are narrowed, that the limit cannot be lifted by a session that may set
+// what it likes, and that callers who see all keep their plans and pay no round trip.
+import assert from "node:assert/strict";
+import { createApp } from "../../src/app.ts";
+import type { Sql } from "../../src/db/direct.ts";
+import { createDoors } from "../../src/db/doors.ts";
+import { Pool } from "../../src/db/pool.ts";
+import { platformHosts } from "../../src/services.ts";
+import { signContext } from "../../src/tenancy/context.ts";
+import { bootApp, type TestApp, type TestTenant } from "../support/app.ts";
+import { addPerson, asSystem, issueToken, type Person } from "../support/people.ts";
+import { attempt, type Claim, enter, openPlace, type Place, proven, under } from "../support/placement.ts";
+
+/** Tables that who is limited to units sees as everybody in the tenant does: people and access, not the business. */
+const OPEN = [
+  "access_settings",
+  "api_keys",
+  "audit",
+  "idempotency_keys",
+  "identities",
+  "identity_providers",
+  "impersonations",
+  "invitations",
+  "member_units",
+  "members",
+  "roles",
+  "sessions",
+  "units",
+];
+
+let app: TestApp;
+let tenant: TestTenant;
+let place: Place;
+let holder: Person;
+
+Deno.test.beforeAll(async () => {
+  app = await bootApp({ worker: true });
+  tenant = await app.tenant("unit-rows");
+  place = await openPlace(app, tenant);
+  const unit = await app.ask("POST", "/v1/units", { token: tenant.admin, body: { name: "North" } });
+  holder = await addPerson(app, tenant, "unit_manager", { unit_ids: [unit.body.id] });
+  await asSystem(
+    app.services,
+    tenant.id,
+    (tx) =>
+      tx`insert into tenant.buildings (name, address, city, country, unit_id)
+      select 'Building ' || n, '1 King St', 'Toronto', 'CA', case when n <= 3 then ${unit.body.id}::uuid end
+      from generate_series(1, 3000) n`,
+  );
+  await asSystem(
+    app.services,
+    tenant.id,
+    (tx) => tx`insert into tenant.properties (building_id, label) select id, 'Flat' from tenant.buildings`,
+  );
+  await asSystem(
+    app.services,
+    tenant.id,
+    (tx) =>
+      tx`insert into tenant.meters (property_id, serial_number, utility, unit, time_zone)
+      select id, id::text, 'electricity', 'kWh', 'UTC' from tenant.properties`,
+  );
+  await asSystem(
+    app.services,
+    tenant.id,
+    (tx) =>
+      tx`insert into tenant.meter_readings (meter_id, ends_at, billing_day, value)
+      select m.id, at, at::date, 1 from (select id from tenant.meters order by id desc limit 20) m,
+        generate_series('2012-01-01T10:00Z'::timestamptz, '2012-06-01', '1 day') at`,
+  );
+  await place.admin`analyze`;
+});
+Deno.test.afterAll(async () => {
+  await place?.end();
+  await app?.stop();
+});
+
+const claimOf = (actor: string): Claim => ({
+  tenantId: tenant.id,
+  proof: signContext(place.signer, tenant.id, actor, 0),
+});
+const limited = () => claimOf(`member:${holder.id}:units`);
+const count = async (tx: Sql, table = "buildings") =>
+  Number((await tx.unsafe(`select count(*) from tenant.${table}`))[0].count);
+
+Deno.test("every table of the tenants is narrowed to units, or named here as open", async () => {
+  const rows = await place.admin`select c.relname as name, pg_get_expr(polqual, polrelid) as using,
+      pg_get_expr(polwithcheck, polrelid) as checked
+    from pg_policy p join pg_class c on c.oid = p.polrelid
+    where c.relnamespace = 'tenant'::regnamespace and polname = 'tenant_rows' order by 1`;
+  assert.deepEqual(rows.filter(({ using }) => using === "true").map(({ name }) => name), OPEN);
+  for (const { name, using, checked } of rows.filter((row) => row.using !== "true")) {
+    assert.match(using, /^\(?\(+ SELECT tenant\.sees_all\(\) AS sees_all\) OR /, name);
+    assert.equal(using, checked, name);
+  }
+  const { length } = await place.admin`select 1 from pg_policy p join pg_class c on c.oid = p.polrelid
+    where c.relnamespace = 'tenant'::regnamespace and polpermissive and polname <> 'tenant_rows'`;
+  assert.equal(length, 0, "another permissive policy would open what these close");
+});
+
+Deno.test("who is limited to units has the rows of those units, whatever statement reads or writes them", async () => {
+  await under(place, limited(), async (tx) => {
+    assert.deepEqual([await count(tx), await count(tx, "properties"), await count(tx, "meters")], [3, 3, 3]);
+    assert.equal((await tx`update tenant.buildings set city = 'Elsewhere'`).count, 3);
+    assert.equal((await tx`delete from tenant.meters`).count, 3);
+    const { error } = await attempt(tx, (inner) => inner`update tenant.buildings set unit_id = null`);
+    assert.equal((error as unknown as { code: string }).code, "42501");
+  });
+  assert.equal(await under(place, proven(place), (tx) => count(tx)), 3000);
+});
+
+Deno.test("the limit cannot be lifted by setting another proof, before, within or between statements", async () => {
+  const { proof } = limited();
+  const forged = [
+    proof.replace(":units", ""),
+    proof.replace(`member:${holder.id}:units`, "-"),
+    proof.replace(":units", ":unitz"),
+    proof.replace(":units.", ".:units."),
+    proof.replace("v1.", "v1.v1."),
+  ];
+  for (const wrong of forged) {
+    await under(place, limited(), async (tx) => {
+      assert.equal(await count(tx), 3);
+      const within = await attempt(
+        tx,
+        (inner) =>
+          inner`select count(*)::int as n, min(p) as p from tenant.buildings b
+          cross join lateral (select set_config('app.proof', ${wrong}, true) as p where b.id is not null) x
+          cross join lateral (select count(*) from tenant.properties) y`,
+      );
+      assert.ok(within.error !== undefined || within.value![0].n <= 3, wrong);
+      await attempt(tx, (inner) => enter(inner, { tenantId: tenant.id, proof: wrong }));
+      const after = await attempt(tx, (inner) => count(inner));
+      assert.ok(after.error !== undefined || Number(after.value) <= 3, wrong);
+    });
+  }
+  const nobody = await under(place, claimOf(`member:${crypto.randomUUID()}:units`), (tx) => count(tx));
+  assert.equal(nobody, 0);
+});
+
+/** Lists as the routes read them, whole rows, and one join over three tables. */
+const READS = [
+  "select * from tenant.buildings where name_key >= 'building 1' and name_key < 'building 2' order by name_key, id limit 51",
+  "select * from tenant.buildings order by created_at, id limit 51",
+  "select * from tenant.properties where building_id = (select id from tenant.buildings limit 1)",
+  "select * from tenant.meters order by serial_key, id limit 51",
+  "select b.name, m.id from tenant.meters m join tenant.properties p on p.id = m.property_id join tenant.buildings b on b.id = p.building_id order by m.serial_key, m.id limit 20",
+  "select * from tenant.meter_readings where meter_id = (select id from tenant.meters limit 1) order by ends_at limit 51",
+];
+
+const explained = async (tx: Sql, text: string) =>
+  (await tx.unsafe(`explain (analyze, costs off, timing off, summary off, buffers off) ${text}`))
+    .map((row) => row["QUERY PLAN"] as string);
+
+/** The nodes that read tables, and by which index. */
+const scans = (plan: string[]) =>
+  plan.filter((line) => /Scan (using|on)|Seq Scan/.test(line) && !/Subquery/.test(line))
+    .map((line) => line.replace(/^[ ->]*/, "").replace(/ \(actual.*/, ""));
+
+Deno.test("callers who see all keep their index plans, and what is asked of units is never run", async () => {
+  for (const text of READS) {
+    const plan = await under(place, proven(place), (tx) => explained(tx, text));
+    const open = await place.admin.begin(async (tx) => {
+      for (const table of ["buildings", "properties", "meters", "meter_readings"]) {
+        await tx.unsafe(`alter policy tenant_rows on tenant.${table} using (true)`);
+      }
+      await tx.unsafe(`set local role "${place.placement.login}"`);
+      await enter(tx as unknown as Sql, proven(place));
+      const found = await explained(tx as unknown as Sql, text);
+      throw Object.assign(new Error("undo"), { found });
+    }).catch((error) => {
+      if (!error.found) throw error;
+      return error.found as string[];
+    });
+    assert.deepEqual(scans(plan), scans(open), `${plan.join("\n")}\n---\n${open.join("\n")}`);
+    assert.ok(scans(open).some((line) => /Index/.test(line)), text);
+    const asked = plan.filter((line) => /ProjectSet/.test(line));
+    assert.ok(asked.length > 0 && asked.every((line) => /never executed/.test(line)), plan.join("\n"));
+  }
+});
+
+Deno.test("a permission and the rows of units cost no round trip, and changed access one visit once", async () => {
+  const { services } = app;
+  const record = (await services.directory.byId(tenant.id))!;
+  const { target } = await services.targets.context(record, { operation: "test", requestId: "", readOnly: true });
+  const pool = new Pool(target, { max: 1 });
+  const counted = createDoors({ get: () => pool } as never, target, services.log);
+  const doors = { ...services.doors, asTenant: counted.asTenant };
+  const served = createApp({ ...services, doors }, platformHosts(services.config, services.publicUrl));
+  const trips = async (token: string) => {
+    const before = pool.stats().roundTrips;
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await served.fetch(new Request(`${services.publicUrl}/v1/buildings?limit=5`, { headers }));
+    assert.equal(answer.status, 200, await answer.text());
+    return pool.stats().roundTrips - before;
+  };
+  try {
+    const person = await addPerson(app, tenant, "member");
+    assert.deepEqual([await trips(person.token), await trips(person.token)], [1, 1]);
+    assert.deepEqual([await trips(holder.token), await trips(holder.token)], [1, 1]);
+    const body = { key: "viewer", name: "Viewer", permissions: { buildings: ["view"] } };
+    await app.ask("POST", "/v1/roles", { token: tenant.admin, body });
+    await app.ask("PATCH", `/v1/members/${person.id}`, { token: tenant.admin, body: { role: "viewer" } });
+    // The refused statement, what is read anew, the statement again; from then on this process knows.
+    assert.deepEqual([await trips(person.token), await trips(person.token)], [3, 1]);
+    const renewed = await issueToken(services, tenant.id, { memberId: person.id, sessionId: person.sessionId });
+    assert.equal(await trips(renewed), 1);
+  } finally {
+    await pool.end();
+  }
+});

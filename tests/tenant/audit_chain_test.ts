@@ -1,0 +1,240 @@
+// The chain of the audit: whatever is done to the rows by one who may write the database's files is found by audit.verify and
+// by the offline check; the run-time login can do nothing to them at all, and cannot write into another tenant's chain.
+import assert from "node:assert/strict";
+import type { Sql } from "../../src/db/direct.ts";
+import { ChainCheck, checkLines, type Entry, hashOf, lineOf } from "../../src/tenant/audit/offline.ts";
+import { freshTenant, type TestTenant } from "../../src/testing/mod.ts";
+import { testPlatform } from "../../src/testing/platform.ts";
+
+const loose = { sanitizeOps: false, sanitizeResources: false };
+
+const step = (t: Deno.TestContext, name: string, fn: () => void | Promise<void>) => t.step({ name, ...loose, fn });
+
+/** A tenant with five entries in its chain, and the superuser's view of its placement. */
+async function withChain(work: (tenant: TestTenant, admin: Sql) => Promise<void>): Promise<void> {
+  const tenant = await freshTenant();
+  for (let i = 1; i <= 5; i++) await addBuilding(tenant, `B${i}`);
+  await work(tenant, await (await testPlatform()).admin(tenant.placement.database));
+}
+
+const addBuilding = (tenant: TestTenant, name: string) =>
+  tenant.asTenant((tx) =>
+    tx`insert into tenant.buildings (name, address, city, country) values (${name}, 'x', 'x', 'CA')`
+  );
+
+async function verified(tenant: TestTenant, head = "") {
+  const response = await tenant.fetch(`/v1/audit/verify${head && `?head=${head}`}`);
+  const body = await response.json();
+  assert.equal(response.status, 200, JSON.stringify(body));
+  return body as { ok: boolean; entries: number; head: { seq: number; hash: string }; fault: { seq: number } | null };
+}
+
+const exported = async (tenant: TestTenant) =>
+  (await (await tenant.fetch("/v1/audit/export")).text()).trimEnd().split("\n");
+
+/** What a superuser does to the rows, and the entry at which it must be found. */
+const TAMPERINGS: [string, number, (tenant: string) => string][] = [
+  [
+    "an edited change",
+    3,
+    (t) =>
+      `update tenant.audit set changes = jsonb_set(changes, '{name}', '"other"') where tenant_id = '${t}' and seq = 3`,
+  ],
+  ["an edited actor", 2, (t) => `update tenant.audit set actor = 'member:x' where tenant_id = '${t}' and seq = 2`],
+  [
+    "an edited time",
+    4,
+    (t) => `update tenant.audit set at = at - interval '1 microsecond' where tenant_id = '${t}' and seq = 4`,
+  ],
+  ["an emptied field", 1, (t) => `update tenant.audit set resource_id = null where tenant_id = '${t}' and seq = 1`],
+  ["a row removed from the middle", 3, (t) => `delete from tenant.audit where tenant_id = '${t}' and seq = 3`],
+  ["the first row removed", 1, (t) => `delete from tenant.audit where tenant_id = '${t}' and seq = 1`],
+  ["the last row removed", 5, (t) => `delete from tenant.audit where tenant_id = '${t}' and seq = 5`],
+  ["all rows removed", 1, (t) => `delete from tenant.audit where tenant_id = '${t}'`],
+  ["rows in another order", 2, (t) =>
+    `update tenant.audit set seq = -seq where tenant_id = '${t}' and seq in (2, 3);
+    update tenant.audit set seq = case seq when -2 then 3 else 2 end where tenant_id = '${t}' and seq < 0`],
+  [
+    "a row put in at the end",
+    6,
+    (t) =>
+      `insert into tenant.audit select tenant_id, 6, at, actor, origin, operation, action, resource,
+    resource_id, changes, hash, sha256(hash) from tenant.audit where tenant_id = '${t}' and seq = 5`,
+  ],
+  ["the head removed", 5, (t) => `delete from app.audit_heads where tenant_id = '${t}'`],
+  ["rows and head removed from the end", 0, (t) =>
+    `delete from tenant.audit where tenant_id = '${t}' and seq > 3;
+    update app.audit_heads set seq = 3, hash = (select hash from tenant.audit where tenant_id = '${t}' and seq = 3) where tenant_id = '${t}'`],
+];
+
+Deno.test("audit.verify finds what was done to the rows, and where", loose, async (t) => {
+  for (const [name, at, plant] of TAMPERINGS) {
+    await step(t, name, async () => {
+      await withChain(async (tenant, admin) => {
+        const before = await verified(tenant);
+        assert.deepEqual([before.ok, before.entries, before.head.seq], [true, 5, 5]);
+        await admin.unsafe(plant(tenant.id));
+        const remembered = `${before.head.seq}:${before.head.hash}`;
+        if (at > 0) assert.equal((await verified(tenant)).fault?.seq, at);
+        assert.equal((await verified(tenant, remembered)).ok, false);
+        if (at > 5) return; // an export ends where the chain says that it ends
+        const lines = await exported(tenant);
+        assert.ok(checkLines(lines, before.head).fault, "the offline check did not find it");
+      });
+    });
+  }
+});
+
+Deno.test("audit.verify finds a chain that was written anew by a head that was remembered", loose, async () => {
+  await withChain(async (tenant, admin) => {
+    const { head } = await verified(tenant);
+    const entries: Entry[] = (await exported(tenant)).slice(0, -1).map((line) => {
+      const { changes, ...rest } = JSON.parse(line);
+      return { ...rest, changes: JSON.stringify(changes) };
+    });
+    let before = entries[0].prev_hash;
+    for (const entry of entries) {
+      if (entry.seq === 2) entry.actor = "member:forged";
+      const [{ changes }] = await admin`select changes::text as changes from tenant.audit
+        where tenant_id = ${tenant.id} and seq = ${entry.seq}`;
+      Object.assign(entry, { changes, prev_hash: before });
+      before = entry.hash = hashOf(entry);
+      await admin`update tenant.audit set actor = ${entry.actor}, prev_hash = decode(${entry.prev_hash}, 'hex'),
+        hash = decode(${entry.hash}, 'hex') where tenant_id = ${tenant.id} and seq = ${entry.seq}`;
+    }
+    await admin`update app.audit_heads set hash = decode(${before}, 'hex') where tenant_id = ${tenant.id}`;
+    assert.equal((await verified(tenant)).ok, true, "the new chain is sound in itself");
+    assert.equal((await verified(tenant, `${head.seq}:${head.hash}`)).fault?.seq, 5);
+  });
+});
+
+Deno.test("the offline check finds an export that was edited", loose, async (t) => {
+  await withChain(async (tenant) => {
+    const lines = await exported(tenant);
+    assert.equal(checkLines(lines).fault, null);
+    const edits: [string, (lines: string[]) => string[]][] = [
+      ["a changed field", (all) => all.with(1, all[1].replace('"action":"insert"', '"action":"delete"'))],
+      ["a changed value", (all) => all.with(2, all[2].replace('"B3"', '"B9"'))],
+      ["a field written twice", (all) => all.with(1, all[1].replace('{"tenant_id"', '{"actor":"-","tenant_id"'))],
+      ["a space", (all) => all.with(1, all[1].replace('"seq":2', '"seq": 2'))],
+      ["a line removed", (all) => all.toSpliced(2, 1)],
+      ["lines exchanged", (all) => [all[0], all[2], all[1], ...all.slice(3)]],
+      ["a line repeated", (all) => [all[0], all[0], ...all.slice(1)]],
+      ["the last entry removed", (all) => all.toSpliced(-2, 1)],
+      ["the end cut off", (all) => all.slice(0, -1)],
+    ];
+    for (const [name, edit] of edits) {
+      await t.step(name, () => assert.ok(checkLines(edit(lines)).fault, `${name} was not found`));
+    }
+    const check = new ChainCheck({ complete: true });
+    for (const line of lines.slice(0, -1)) {
+      check.add({ ...JSON.parse(line), changes: /,"changes":(.*)}$/.exec(line)![1] });
+    }
+    assert.equal(check.entries, 5);
+    assert.equal(lineOf({ ...JSON.parse(lines[0]), changes: /,"changes":(.*)}$/.exec(lines[0])![1] }), lines[0]);
+  });
+});
+
+Deno.test("the offline check runs as a program of one file", loose, async () => {
+  await withChain(async (tenant) => {
+    const dir = await Deno.makeTempDir({ prefix: "bulkhead-audit-" });
+    try {
+      const source = new URL("../../src/tenant/audit/offline.ts", import.meta.url);
+      const imports = [...(await Deno.readTextFile(source)).matchAll(/^import .* from "(.*)"/gm)].map((match) =>
+        match[1]
+      );
+      assert.deepEqual(imports, ["node:crypto"]);
+      await Deno.copyFile(source, `${dir}/offline.ts`);
+      const run = async (text: string) => {
+        await Deno.writeTextFile(`${dir}/audit.jsonl`, text);
+        const args = ["run", "--no-config", "--no-lock", "--allow-read", `${dir}/offline.ts`, `${dir}/audit.jsonl`];
+        const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: dir }).output();
+        return { code, text: new TextDecoder().decode(stdout) };
+      };
+      const lines = await exported(tenant);
+      const sound = await run(lines.join("\n") + "\n");
+      assert.equal(sound.code, 0);
+      assert.match(sound.text, /^✔ 5 entries; the chain ends with 5:[0-9a-f]{64}/);
+      assert.deepEqual((await run(lines.toSpliced(1, 1).join("\n"))).code, 1);
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  });
+});
+
+Deno.test("the run-time login cannot change, add or lock an entry, nor see the heads", loose, async (t) => {
+  await withChain(async (tenant) => {
+    const statements: Record<
+      string,
+      (tx: Parameters<Parameters<TestTenant["asTenant"]>[0]>[0]) => PromiseLike<unknown>
+    > = {
+      update: (tx) => tx`update tenant.audit set actor = 'x'`,
+      delete: (tx) => tx`delete from tenant.audit`,
+      insert: (tx) =>
+        tx`insert into tenant.audit (seq, at, actor, action, resource, changes, prev_hash, hash)
+        values (6, now(), '-', 'insert', 'x', '{}', '', '')`,
+      lock: (tx) => tx`select seq from tenant.audit for update`,
+      head: (tx) => tx`update app.audit_heads set seq = 0`,
+      pending: (tx) => tx`select * from app.audit_pending`,
+      "replica role": (tx) => tx`select set_config('session_replication_role', 'replica', true)`,
+    };
+    for (const [name, statement] of Object.entries(statements)) {
+      await step(t, name, () => assert.rejects(tenant.asTenant(statement), { code: "forbidden" }));
+    }
+    assert.equal((await verified(tenant)).entries, 5);
+  });
+});
+
+Deno.test("a context that is changed between write and commit undoes the write", loose, async (t) => {
+  const other = await freshTenant();
+  await withChain(async (tenant, admin) => {
+    const changes: [string, string][] = [
+      ["to another tenant", `select set_config('app.tenant_id', '${other.id}', true)`],
+      ["to none", "select set_config('app.tenant_id', '', true)"],
+      ["to another proof", "select set_config('app.proof', 'v1.1.member:x.0.9999999999.00', true)"],
+    ];
+    for (const [name, text] of changes) {
+      await step(t, name, async () => {
+        const write = tenant.asTenant(async (tx) => {
+          await tx`insert into tenant.buildings (name, address, city, country) values ('unseen', 'x', 'x', 'CA')`;
+          // What an injection would do.
+          await tx(Object.assign([text], { raw: [text] }) as unknown as TemplateStringsArray);
+        });
+        await assert.rejects(write, (error: { code: string }) => ["forbidden", "context_refused"].includes(error.code));
+      });
+    }
+    const [{ count }] = await admin`select count(*)::int as count from tenant.buildings where name = 'unseen'`;
+    assert.equal(count, 0);
+    assert.deepEqual((await verified(other)).entries, 0);
+  });
+});
+
+Deno.test("a lone statement whose entry is refused at the commit is refused to its caller", loose, async () => {
+  await withChain(async (tenant, admin) => {
+    const write = tenant.asTenant((tx) =>
+      tx`with made as (insert into tenant.buildings (name, address, city, country) values ('unseen', 'x', 'x', 'CA'))
+        select set_config('app.tenant_id', '', true)`
+    );
+    await assert.rejects(write, { code: "forbidden" });
+    const [{ count }] = await admin`select count(*)::int as count from tenant.buildings where name = 'unseen'`;
+    assert.equal(count, 0);
+    await addBuilding(tenant, "B6");
+    assert.equal((await verified(tenant)).entries, 6);
+  });
+});
+
+Deno.test("writers of one tenant make one chain without gaps, and do not deadlock", loose, async () => {
+  await withChain(async (tenant) => {
+    const rows = await tenant.asTenant((tx) => tx<{ id: string }>`select id from tenant.buildings order by id limit 2`);
+    const [first, second] = rows.map((row) => row.id);
+    await Promise.all(
+      Array.from({ length: 24 }, (_, i) =>
+        i % 2 ? addBuilding(tenant, `C${i}`) : tenant.asTenant(async (tx) => {
+          await tx`update tenant.buildings set city = ${`c${i}`} where id = ${first}`;
+          await tx`update tenant.buildings set city = ${`c${i}`} where id = ${second}`;
+        })),
+    );
+    const { ok, entries, head } = await verified(tenant);
+    assert.deepEqual([ok, entries, head.seq], [true, 5 + 12 + 24, 41]);
+  });
+});

@@ -1,0 +1,110 @@
+// Who is signed in where: listing and ending sessions, one's own and as who looks after members. An ended session stops at its
+// next statement, also in a process that heard of nothing.
+import assert from "node:assert/strict";
+import type { TestProcess, TestTenant } from "../support/app.ts";
+import { loose, ok, People, refused } from "./auth_people.ts";
+
+let people: People;
+let second: TestProcess;
+let acme: TestTenant;
+let globex: TestTenant;
+const ida = "ida@sessions.test";
+Deno.test.beforeAll(async () => {
+  people = await People.boot();
+  [acme, globex] = await Promise.all([people.app.tenant("sess-acme"), people.app.tenant("sess-globex")]);
+  second = await people.app.secondProcess({ listen: false });
+  await people.join(acme, ida);
+});
+Deno.test.afterAll(async () => {
+  await second.stop();
+  await people.end();
+});
+
+// deno-lint-ignore no-explicit-any -- as the API gives them
+async function list(token: string, path = "/v1/auth/sessions"): Promise<any[]> {
+  return ok(await people.app.ask("GET", path, { token })).body.items;
+}
+
+async function memberId(): Promise<string> {
+  return ok(await people.app.ask("GET", "/v1/members?search=ida", { token: acme.admin })).body.items[0].id;
+}
+
+Deno.test("auth.sessions lists where one is signed in, and nothing of others", loose, async () => {
+  const headers = { "user-agent": "A browser of Ida's" };
+  const body = { email: ida, password: "a long member passphrase" };
+  const first = ok(await people.app.ask("POST", "/v1/auth/login", { tenant: acme.slug, body, headers })).body;
+  const next = await people.enter(acme.slug, ida);
+  const items = await list(next.access_token);
+  assert.deepEqual(items.map(({ current, kind, mfa }) => [current, kind, mfa]), [
+    [true, "password", false],
+    [false, "password", false],
+  ]);
+  assert.equal(items[1].agent, headers["user-agent"]);
+  assert.equal(items[1].address, "127.0.0.1");
+  assert.ok(!/hash|token/.test(JSON.stringify(items)));
+  ok(await people.refresh(acme.slug, first.refresh_token));
+  const [, refreshed] = await list(next.access_token);
+  assert.ok(refreshed.refreshed_at > items[1].refreshed_at);
+});
+
+Deno.test("auth.revokeSession ends one of one's own at its next statement in every process", loose, async () => {
+  const [mine, lost] = [await people.enter(acme.slug, ida), await people.enter(acme.slug, ida)];
+  for (const process of [people.app, second]) assert.ok(await people.works(lost.access_token, process));
+  const { id } = (await list(lost.access_token)).find(({ current }) => current);
+  ok(await people.app.ask("DELETE", `/v1/auth/sessions/${id}`, { token: mine.access_token }), 204);
+  for (const process of [second, people.app]) {
+    assert.equal(await people.works(lost.access_token, process), false);
+    assert.equal(await people.works(mine.access_token, process), true);
+  }
+  refused(await people.refresh(acme.slug, lost.refresh_token), "401 invalid_token");
+  ok(await people.refresh(acme.slug, mine.refresh_token));
+  refused(await people.app.ask("DELETE", `/v1/auth/sessions/${id}`, { token: mine.access_token }), "404 not_found");
+});
+
+Deno.test("auth.revokeSession does not reach another member's session", loose, async () => {
+  const mine = await people.enter(acme.slug, ida);
+  const admin = (await list(acme.admin)).find(({ current }) => current);
+  refused(
+    await people.app.ask("DELETE", `/v1/auth/sessions/${admin.id}`, { token: mine.access_token }),
+    "404 not_found",
+  );
+  assert.ok(await people.works(acme.admin));
+});
+
+Deno.test("auth.revokeSessions ends all others and keeps the one that asks", loose, async () => {
+  const others = [await people.enter(acme.slug, ida), await people.enter(acme.slug, ida)];
+  const mine = await people.enter(acme.slug, ida);
+  ok(await people.post("/v1/auth/sessions/revoke-all", mine.access_token), 204);
+  for (const { access_token } of others) assert.equal(await people.works(access_token, second), false);
+  assert.ok(await people.works(mine.access_token, second));
+  assert.equal((await list(mine.access_token)).length, 1);
+});
+
+Deno.test("members.sessions and members.revokeSessions are for who may look after members", loose, async () => {
+  const [one, two] = [await people.enter(acme.slug, ida), await people.enter(acme.slug, ida)];
+  const id = await memberId();
+  const path = `/v1/members/${id}/sessions`;
+  refused(await people.app.ask("GET", path, { token: one.access_token }), "403 forbidden");
+  refused(await people.post(`${path}/revoke`, one.access_token, {}), "403 forbidden");
+  refused(await people.app.ask("GET", path, { token: globex.admin }), "404 not_found");
+  refused(await people.post(`${path}/revoke`, globex.admin, {}), "404 not_found");
+  const items = await list(acme.admin, path);
+  assert.ok(items.length >= 2 && items.every(({ current }) => !current));
+  const { id: youngest } = items[0];
+  ok(await people.post(`${path}/revoke`, acme.admin, { session_id: youngest }), 204);
+  assert.deepEqual([await people.works(one.access_token, second), await people.works(two.access_token, second)], [
+    true,
+    false,
+  ]);
+  refused(await people.post(`${path}/revoke`, acme.admin, { session_id: youngest }), "404 not_found");
+  ok(await people.post(`${path}/revoke`, acme.admin, {}), 204);
+  assert.equal(await people.works(one.access_token, second), false);
+  assert.deepEqual(await list(acme.admin, path), []);
+  refused(await people.refresh(acme.slug, one.refresh_token), "401 invalid_token");
+});
+
+Deno.test("auth.logout ends the session, its access token too", loose, async () => {
+  const mine = await people.enter(acme.slug, ida);
+  ok(await people.post("/v1/auth/logout", mine.access_token), 204);
+  assert.equal(await people.works(mine.access_token, second), false);
+});
