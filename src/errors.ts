@@ -26,7 +26,7 @@ export const ERRORS = {
   invalid_state: { status: 409, title: "The current state does not allow this", retry: false },
   slug_reserved: { status: 409, title: "The slug is reserved", retry: false },
   slug_taken: { status: 409, title: "The slug is taken", retry: false },
-  last_admin: { status: 409, title: "The tenant needs an administrator", retry: false },
+  last_admin: { status: 409, title: "There must be an administrator", retry: false },
   plan_limit: { status: 409, title: "The plan does not allow more", retry: false },
   still_referenced: { status: 409, title: "Other records still refer to it", retry: false },
   payload_too_large: { status: 413, title: "The body is too large", retry: false },
@@ -45,6 +45,7 @@ export const ERRORS = {
   rate_limited: { status: 429, title: "Too many requests", retry: true },
   internal: { status: 500, title: "Something went wrong on our side", retry: true },
   overloaded: { status: 503, title: "Too busy just now", retry: true },
+  issuer_unavailable: { status: 503, title: "The token's issuer cannot be reached just now", retry: true },
   database_unavailable: { status: 503, title: "A database cannot be reached just now", retry: true },
 } as const satisfies Record<string, { status: number; title: string; retry: boolean }>;
 

@@ -9,6 +9,7 @@ import { parseMasterKey } from "./identity/keys.ts";
 import { createPasswords } from "./identity/passwords.ts";
 import { createTokens } from "./identity/tokens.ts";
 import { createEgress } from "./integrations/egress/egress.ts";
+import { createEgressFetch } from "./integrations/egress/fetch.ts";
 import { type Mail, noMail } from "./integrations/mail/mail.ts";
 import { createSmtpMail, type SmtpSettings } from "./integrations/mail/smtp.ts";
 import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
@@ -16,6 +17,7 @@ import { Queue } from "./queue/queue.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { CurrentAccess } from "./tenancy/access.ts";
 import { Directory } from "./tenancy/directory.ts";
+import { createExternal } from "./tenancy/external/bearer.ts";
 import { listenForChanges } from "./tenancy/invalidation.ts";
 import { Limits } from "./tenancy/limits.ts";
 import type { Hosts } from "./tenancy/locate.ts";
@@ -145,6 +147,10 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     limits: new Limits(doors, log),
     targets: new TenantTargets(servers, egress),
     access: new CurrentAccess(),
+    external: createExternal({
+      fetch: createEgressFetch(egress, { plainLoopback: true }),
+      allowLoopback: config.BYO_ALLOW.some((range) => range.startsWith("127.") || range.startsWith("::1")),
+    }),
     tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
     secrets: createLocalSecrets(servers.masterKey),
     mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail ?? noMail,

@@ -37,7 +37,7 @@ comment on table app.audit_pending is 'Notes of the running transactions for the
 comment on column app.audit_pending.xact is 'The transaction';
 comment on column app.audit_pending.id is 'Identifier';
 comment on column app.audit_pending.tenant_id is 'The tenant';
-comment on column app.audit_pending.action is 'bulk, refused or visited';
+comment on column app.audit_pending.action is 'bulk or refused';
 comment on column app.audit_pending.operation is 'Operation that was refused; null for the one that runs';
 comment on column app.audit_pending.resource is 'As in tenant.audit';
 comment on column app.audit_pending.changes is 'As in tenant.audit';
@@ -65,26 +65,30 @@ as $$
 $$;
 comment on function tenant.audit_cut(jsonb) is 'A value as the audit shows it: a long one by its size and its hash';
 
--- Makes the trigger function that enters changes in the audit. `body` gives `detail`; the others are expressions. A function a
--- table, with its columns written out, and few assignments: plpgsql makes each expression ready anew in each transaction,
--- and one function for all tables, which takes rows apart as JSON, costs a write twice as much.
-create or replace procedure tenant.audit_function(name text, body text, operation text, action text, resource text, key text)
+-- Makes the trigger function that enters changes in the audit; `body` gives detail, and key, action and resource where they
+-- are others. A function a table, with its columns written out: plpgsql makes each expression ready anew in each
+-- transaction, and one function for all tables, which takes rows apart as JSON, costs a write a third more.
+create or replace procedure tenant.audit_function(name text, body text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $procedure$
-declare
-  actor constant text := $$split_part(split_part(current_setting('app.proof', true), '.', 3), ':units', 1)$$;
-  origin constant text := $$left(current_setting('app.origin', true), 1000)$$;
 begin
   execute format($function$
-create or replace function tenant.%1$I() returns trigger
+create or replace function tenant.%I() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   owner_id constant uuid := coalesce(new.tenant_id, old.tenant_id);
   entry_at constant timestamptz := clock_timestamp();
-  detail jsonb;
+  entry_actor constant text := split_part(split_part(current_setting('app.proof', true), '.', 3), ':units', 1);
+  entry_origin constant text := left(current_setting('app.origin', true), 1000);
+  entry_operation text := current_setting('app.operation', true);
+  entry_action text := lower(tg_op);
+  entry_resource text := tg_table_name;
+  key text;
+  detail jsonb := '{}';
+  content text;
 begin
   if current_setting('app.tenant_id', true) is distinct from owner_id::text then
     -- Whoever is above row-level security may write without a context, and could switch this trigger off as well.
@@ -94,18 +98,23 @@ begin
     end if;
     raise insufficient_privilege using message = 'the context was changed before the commit';
   end if;
-%2$s
+%s
+  if detail is null or detail = '{}' then
+    return null; -- nothing that is audited has changed, or an earlier note of this transaction has told it
+  end if;
+  content := json_build_array(to_char(entry_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), entry_actor, entry_origin,
+    entry_operation, entry_action, entry_resource, key, detail);
   loop
     -- The guard of tenant.audit asks app.tenant_id() here: the context, and with it the actor, is proven at the commit.
     with head as (
       update app.audit_heads h
-      set seq = h.seq + 1, previous = h.hash, hash = sha256(h.hash || convert_to(owner_id || ' ' || h.seq + 1 || ' ' ||
-        json_build_array(to_char(entry_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-          %3$s, %4$s, %5$s, %6$s, %7$s, %8$s, detail), 'UTF8'))
+      set seq = h.seq + 1, previous = h.hash,
+        hash = sha256(h.hash || convert_to(owner_id || ' ' || h.seq + 1 || ' ' || content, 'UTF8'))
       where h.tenant_id = owner_id
       returning h.seq, h.previous, h.hash)
     insert into tenant.audit (tenant_id, seq, at, actor, origin, operation, action, resource, resource_id, changes, prev_hash, hash)
-    select owner_id, h.seq, entry_at, %3$s, %4$s, %5$s, %6$s, %7$s, %8$s, detail, h.previous, h.hash from head h;
+    select owner_id, h.seq, entry_at, entry_actor, entry_origin, entry_operation, entry_action, entry_resource, key, detail,
+      h.previous, h.hash from head h;
     exit when found;
     insert into app.audit_heads (tenant_id, seq, previous, hash)
     values (owner_id, 0, '', sha256(convert_to('bulkhead audit ' || owner_id, 'UTF8'))) on conflict do nothing;
@@ -113,11 +122,11 @@ begin
   return null;
 end
 $$
-  $function$, name, body, actor, origin, operation, action, resource, key);
+  $function$, name, body);
   execute format('revoke all on function tenant.%I() from public', name);
 end
 $procedure$;
-comment on procedure tenant.audit_function(text, text, text, text, text, text) is 'Makes a trigger function that enters changes in the audit';
+comment on procedure tenant.audit_function(text, text) is 'Makes a trigger function that enters changes in the audit';
 
 -- Notes what one statement did to a table whose rows are too many for entries of their own.
 -- Argument: a query on its rows that gives their tenant, their number, and the first and the last key.
@@ -131,6 +140,10 @@ declare
   first text;
   last text;
 begin
+  if coalesce(current_setting('app.tenant_id', true), '') = ''
+    and (select rolsuper or rolbypassrls from pg_roles where rolname = session_user) then
+    return null; -- as in the functions of rows
+  end if;
   execute tg_argv[0] into owner_id, counted, first, last;
   if counted > 0 then
     insert into app.audit_pending (tenant_id, action, resource, changes)
@@ -158,23 +171,6 @@ end
 $$;
 comment on function tenant.audit_refused(text, text, text, int) is 'Enters a refused access decision in the entered tenant''s audit';
 
--- Enters what an operator asks for on a visit, also where nothing is written: the tenant sees what was looked at.
-create or replace function tenant.audit_visited(resource text, path text)
-returns void
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if app.tenant_id() is null or app.actor() !~ '^operator:' then
-    raise insufficient_privilege using message = 'tenant context refused';
-  end if;
-  insert into app.audit_pending (tenant_id, action, operation, resource, changes)
-  values (app.tenant_id(), 'visited', left(current_setting('app.operation', true), 100), coalesce(left(resource, 300), '-'),
-    jsonb_build_object('path', left(path, 500)));
-end
-$$;
-comment on function tenant.audit_visited(text, text) is 'Enters in the entered tenant''s audit what an operator asks for on a visit';
-
 -- Where the entered tenant's chain ends; no row before its first entry.
 create or replace function tenant.audit_head() returns table (seq bigint, hash bytea)
 language sql stable security definer
@@ -184,11 +180,11 @@ comment on function tenant.audit_head() is 'Number and hash of the last entry of
 
 -- The columns of a table: whether the audit leaves them out, and how it shows them.
 create or replace function tenant.audit_columns(target regclass, quiet text[], mask text[])
-returns table (attnum int, attname name, skipped boolean, structured boolean, shown_old text, shown_new text)
+returns table (attnum int, attname name, skipped boolean, as_text text, shown_old text, shown_new text)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select c.attnum, c.attname, c.skipped, c.atttypid in ('json'::regtype, 'jsonb'::regtype),
+  select c.attnum, c.attname, c.skipped, case when c.atttypid = 'json'::regtype then '::text' else '' end,
     case when c.secret then format('case when old.%I is not null then ''[masked]'' end', c.attname) else format('old.%I', c.attname) end,
     case when c.secret then format('case when new.%I is not null then ''[masked]'' end', c.attname) else format('new.%I', c.attname) end
   from (
@@ -207,8 +203,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  relname constant text := (select c.relname from pg_class c where oid = target);
-  name constant text := 'audit_of_' || relname;
+  name constant text := 'audit_of_' || (select relname from pg_class where oid = target);
   left_out text[];
   watched text;
   made text;
@@ -217,30 +212,22 @@ declare
 begin
   select array_agg(attname order by attnum) filter (where skipped),
       string_agg(quote_ident(attname), ', ' order by attnum) filter (where not skipped),
-      -- A null is what has not changed; it is stripped, which would go into JSON values too: these are put in afterwards.
-      'detail := jsonb_strip_nulls(' || coalesce(string_agg(format(
-          'jsonb_build_object(%1$L, case when new.%1$I is distinct from old.%1$I then jsonb_build_array(%2$s, %3$s) end)',
-          attname, shown_old, shown_new), E'\n      || ' order by attnum) filter (where not skipped and not structured), '''{}''')
-        || ');' || coalesce(string_agg(format('
-    if new.%1$I::text is distinct from old.%1$I::text then
-      detail := detail || jsonb_build_object(%1$L, jsonb_build_array(%2$s, %3$s));
-    end if;', attname, shown_old, shown_new), '' order by attnum) filter (where not skipped and structured), '')
+      string_agg(format('if new.%1$I%2$s is distinct from old.%1$I%2$s then
+      detail := detail || jsonb_build_object(%1$L, jsonb_build_array(%3$s, %4$s));
+    end if;', attname, as_text, shown_old, shown_new), E'\n    ' order by attnum) filter (where not skipped)
     into left_out, watched, changed from tenant.audit_columns(target, quiet, mask);
   select string_agg(object, ' || ' order by part) into made from (
     select (attnum - 1) / 40 as part, -- a function takes 100 arguments
       'jsonb_build_object(' || string_agg(format('%L, %s', attname, shown_new), ', ' order by attnum) || ')' as object
     from tenant.audit_columns(target, quiet, mask) where not skipped group by 1) parts;
-  select string_agg(format('coalesce(new.%1$I, old.%1$I)::text', a.attname), ' || ''/'' || ' order by k.at) into key
+  select string_agg(format('coalesce(new.%1$I, old.%1$I)', a.attname), ' || ''/'' || ' order by k.at) into key
     from pg_index i, unnest(i.indkey::int2[]) with ordinality k(number, at)
       join pg_attribute a on a.attnum = k.number
     where i.indrelid = target and i.indisprimary and a.attrelid = target and a.attname <> 'tenant_id';
   call tenant.audit_function(name, format($body$
   if tg_op = 'UPDATE' then
     %s
-    if pg_column_size(detail) not between 9 and 1000 then
-      if detail = '{}' then
-        return null; -- nothing that is audited has changed
-      end if;
+    if pg_column_size(detail) > 1000 then
       select jsonb_object_agg(d.key, jsonb_build_array(tenant.audit_cut(d.value -> 0), tenant.audit_cut(d.value -> 1)))
         into detail from jsonb_each(detail) d;
     end if;
@@ -253,8 +240,8 @@ begin
     if pg_column_size(detail) > 1000 then
       select jsonb_object_agg(d.key, tenant.audit_cut(d.value)) into detail from jsonb_each(detail) d;
     end if;
-  end if;$body$, changed, made, replace(made, 'new.', 'old.')),
-    'current_setting(''app.operation'', true)', 'lower(tg_op)', quote_literal(relname), coalesce(key, 'null::text'));
+  end if;
+  key := %s;$body$, changed, made, replace(made, 'new.', 'old.'), coalesce(key, 'null')));
   execute format('create constraint trigger audit_row after insert or delete or update of %s on %s
     deferrable initially deferred for each row execute function tenant.%I(%L)', watched, target, name, left_out);
 end
@@ -293,7 +280,7 @@ $$;
 comment on procedure tenant.not_audited(regclass, text) is 'Says why a table is not audited';
 
 revoke all on all routines in schema tenant from public;
-grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_visited(text, text), tenant.audit_head() to :"tenant_login";
+grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_head() to :"tenant_login";
 
 -- Everything is taken away first, so that a line that is removed below is found by the proof.
 do $$
@@ -314,11 +301,14 @@ begin
 end
 $$;
 
--- Notes are entered at the commit: refused decisions and visits one by one, what statements did once a table.
+-- Notes are entered at the commit: refused decisions one by one, what statements did once a table.
 call tenant.audit_function('audit_note', $body$
-  if new.action in ('refused', 'visited') then
+  entry_action := new.action;
+  entry_resource := new.resource;
+  if new.action = 'refused' then
     delete from app.audit_pending p where p.xact = new.xact and p.id = new.id;
     detail := new.changes;
+    entry_operation := new.operation;
   else
     with mine as (
       delete from app.audit_pending p
@@ -329,10 +319,7 @@ call tenant.audit_function('audit_note', $body$
         'delete', sum((m.changes ->> 'delete')::bigint),
         'from', min(m.changes ->> 'from'), 'to', max(m.changes ->> 'to')))
       into detail from mine m having count(*) > 0;
-    if detail is null then
-      return null; -- entered with an earlier note of the same transaction
-    end if;
-  end if;$body$, $$coalesce(new.operation, current_setting('app.operation', true))$$, 'new.action', 'new.resource', 'null::text');
+  end if;$body$);
 do $$
 begin
   if not exists (select from pg_trigger where tgrelid = 'app.audit_pending'::regclass and tgname = 'audit_note') then

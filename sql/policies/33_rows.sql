@@ -10,10 +10,11 @@
 
 set local role :"owner";
 
+-- With a body that is parsed now, no search_path and nothing but built-in functions, so that it is inlined into each plan:
+-- a call of app.actor() would cost 25 microseconds a table.
 create or replace function tenant.sees_all() returns boolean
-language sql stable parallel restricted
-set search_path = pg_catalog, pg_temp
-as $$ select right(app.actor(), 6) is distinct from ':units' $$;
+language sql stable parallel safe
+return right(split_part(current_setting('app.proof', true), '.', 3), 6) is distinct from ':units';
 comment on function tenant.sees_all() is 'Whether the rows are not limited to units of who acts';
 
 create or replace function tenant.acting_member() returns uuid

@@ -22,6 +22,7 @@ output[data-kind=bad] { color: #a11 } output[data-kind=good] { color: #161 }`;
 const SCRIPT = `const form = document.querySelector("form"), output = document.querySelector("output");
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 const [slug, action] = location.pathname.split("/").slice(2);
+const address = action ? "/t/" + slug + "/v1/auth/" + action : "/v1/operators/set-password";
 const say = (kind, text) => { output.dataset.kind = kind; output.textContent = text; };
 if (!token) { say("bad", "This link is not complete. Open it from the mail again."); form.hidden = true; }
 form.addEventListener("submit", async (event) => {
@@ -30,7 +31,7 @@ form.addEventListener("submit", async (event) => {
   if (password !== again) return say("bad", "The two passwords differ.");
   form.querySelector("button").disabled = true;
   try {
-    const answer = await fetch("/t/" + slug + "/v1/auth/" + action, { method: "POST",
+    const answer = await fetch(address, { method: "POST",
       headers: { "content-type": "application/json" }, body: JSON.stringify({ token, password }) });
     if (answer.ok) { form.hidden = true; history.replaceState(null, "", location.pathname);
       return say("good", "Your password is set. You can sign in now."); }
@@ -49,11 +50,15 @@ const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>
 <input id="again" type="password" autocomplete="new-password" minlength="10" maxlength="256" required>
 <button>Set password</button></form><output role="status"></output><script src="/assets/setup.js"></script></body></html>`;
 
-/** Serves `/t/{slug}/setup-password` and `…/reset-password`. The page is the same for every slug, also for one that does not exist. */
+/**
+ * Serves `/t/{slug}/setup-password`, `…/reset-password` and `/operators/set-password`. The page is the same for every slug,
+ * also for one that does not exist.
+ */
 export function serveSetupPage(app: OpenAPIHono): void {
   for (const action of ["setup-password", "reset-password"]) {
     app.get(`/t/:slug/${action}`, (c) => c.html(PAGE, 200, HEADERS));
   }
+  app.get("/operators/set-password", (c) => c.html(PAGE, 200, HEADERS));
   app.get("/assets/setup.js", (c) => c.body(SCRIPT, 200, { ...HEADERS, "content-type": "text/javascript" }));
   app.get("/assets/setup.css", (c) => c.body(STYLE, 200, { ...HEADERS, "content-type": "text/css" }));
 }

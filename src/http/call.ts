@@ -93,7 +93,8 @@ export class BoundCall implements Call {
   get operator(): OperatorCaller {
     const { principal } = this.#parts;
     if (principal?.kind !== "operator") return absent("operator");
-    return { id: principal.operatorId, email: principal.email, role: principal.role };
+    const { operatorId: id, email, role, keyId, accessVersion } = principal;
+    return { id, email, role, keyId, accessVersion };
   }
 
   get tenant(): TenantRecord {
@@ -111,12 +112,7 @@ export class BoundCall implements Call {
     if (this.#inside) return await work(this.#inside);
     const before = this.#after.length;
     const result = await this.#visit(work, options).catch(async (error) => {
-      if (
-        !(error instanceof AppError && error.code === "access_changed") ||
-        this.request.bodyUsed && this.#parts.route.stream
-      ) {
-        throw error;
-      }
+      if (!isAccessChanged(error) || this.request.bodyUsed && this.#parts.route.stream) throw error;
       this.#after.length = before;
       await this.#renew();
       return await this.#visit(work, options);
@@ -146,7 +142,11 @@ export class BoundCall implements Call {
   /** What the caller may do has changed since the token was issued: reads it anew and decides again. */
   async #renew(): Promise<void> {
     const { principal, tenant, services, route } = this.#parts;
-    if (!tenant || !principal || principal.kind === "operator") return;
+    if (principal?.kind === "operator") {
+      permit(route, this.#parts.principal = await services.access.renewOperator(services, principal));
+      return;
+    }
+    if (!tenant || !principal) return;
     this.#parts.principal = await services.access.renew(services, tenant, principal);
     permit(route, this.#parts.principal);
   }
@@ -163,29 +163,41 @@ export class BoundCall implements Call {
       },
       operation: route.operation,
       requestId: this.requestId,
-      readOnly: route.readOnly ?? route.method === "get",
+      readOnly: this.#readOnly,
       deadlineMs,
     });
     return await services.doors.asTenant(context, work);
   }
 
+  /** Whether the database refuses to write: for what only reads, and for all that a visit does which may only look. */
+  get #readOnly(): boolean {
+    const { route, principal } = this.#parts;
+    if (principal?.kind === "impersonator" && principal.readOnly && !route.leaves) return true;
+    return route.readOnly ?? route.method === "get";
+  }
+
   async asPlatform<T>(work: Work<T>): Promise<T> {
     if (this.#inside && !this.#parts.tenant) return await work(this.#inside);
-    const { route, principal, services } = this.#parts;
-    const operator = principal?.kind === "operator" ? principal : null;
-    const result = await services.doors.asPlatform({
-      actor: principal ? actorOf(principal) : "anonymous",
-      access: operator ? operatorAccess(operator) : undefined,
-      operation: route.operation,
-      requestId: this.requestId,
-      readOnly: route.readOnly ?? route.method === "get",
-    }, work).catch((error) => {
-      if (!isAccessChanged(error) || !operator) throw error;
-      if (operator.keyId) services.access.forgetKey(operator.keyId);
-      throw new AppError("unauthorized", "Sign in again: your access has changed or ended");
+    const before = this.#after.length;
+    const result = await this.#visitPlatform(work).catch(async (error) => {
+      if (!isAccessChanged(error)) throw error;
+      this.#after.length = before;
+      await this.#renew();
+      return await this.#visitPlatform(work);
     });
     if (!this.#inside) await this.#committed();
     return result;
+  }
+
+  async #visitPlatform<T>(work: Work<T>): Promise<T> {
+    const { route, principal, services } = this.#parts;
+    return await services.doors.asPlatform({
+      actor: principal ? actorOf(principal) : "anonymous",
+      access: principal?.kind === "operator" ? operatorAccess(principal) : undefined,
+      operation: route.operation,
+      requestId: this.requestId,
+      readOnly: this.#readOnly,
+    }, work);
   }
 
   /** Runs `body` with both doors inside one transaction of the call's own plane. */

@@ -28,6 +28,12 @@ export function serveDocs(app: OpenAPIHono, publicUrl: string, version: string):
     bearerFormat: "JWT",
     description: "The access_token of auth.login (members) or operators.login (operators)",
   });
+  app.openAPIRegistry.registerComponent("securitySchemes", "api_key", {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
+    description: "A key of a tenant (api_keys.create) or of an operator (operator_keys.create); also as bearer",
+  });
   let document: string | undefined;
   app.get("/openapi.json", (c) => {
     document ??= JSON.stringify(app.getOpenAPI31Document({

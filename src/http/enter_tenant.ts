@@ -1,11 +1,10 @@
 // Enters the tenant that the request names: all sources agree, the tenant is there and open, the caller is its member.
 // Handlers never compare tenants; they get the one that was entered here.
 import { AppError } from "../errors.ts";
-import type { PresentedKey } from "../identity/api_keys.ts";
-import type { Principal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { type Hosts, locate, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
+import type { Shown } from "./authenticate.ts";
 
 /**
  * The tenant of a request.
@@ -15,7 +14,7 @@ import type { Services } from "../tenancy/services.ts";
 export async function enterTenant(
   request: Request,
   path: string | null,
-  shown: Principal | PresentedKey | null,
+  shown: Shown | null,
   hosts: Hosts,
   services: Services,
 ): Promise<TenantRecord> {

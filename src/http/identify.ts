@@ -1,11 +1,13 @@
-// The caller behind an API key: looked up where the key says it is, once a process. That it is still in force the database
-// says with each statement, as for everyone.
+// The caller behind an API key or a token of another issuer: looked up in the tenant, once a process. That it is still in
+// force the database says with each statement, as for everyone.
 import { AppError } from "../errors.ts";
 import type { PresentedKey } from "../identity/api_keys.ts";
 import { actorOf, type KeyPrincipal, type OperatorPrincipal, type Principal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
+import { identifyToken } from "../tenancy/external/bearer.ts";
 import { touchKey, touchOperatorKey } from "../tenancy/key_rows.ts";
 import type { Services } from "../tenancy/services.ts";
+import type { Shown } from "./authenticate.ts";
 
 const NOTE_EVERY_MS = 60_000;
 const MAX_NOTED = 10_000;
@@ -15,19 +17,23 @@ const noted = new Map<string, number>();
 
 /**
  * @param tenant The tenant that was entered; null on the platform.
- * @param beforeLookup Called when a database has to be asked: a request with an unknown key counts against its address.
- * @throws AppError `unauthorized` for a key that is unknown, revoked or expired.
+ * @param request `beforeLookup` is called when a database has to be asked: a request with an unknown key counts against its address.
+ * @throws AppError `unauthorized` for a key that is unknown, revoked or expired; what `identifyToken` throws.
  */
 export async function identify(
-  shown: Principal | PresentedKey | null,
+  shown: Shown | null,
   tenant: TenantRecord | null,
   services: Services,
-  beforeLookup: () => void,
+  request: { operation: string; requestId: string; beforeLookup(): void },
 ): Promise<Principal | null> {
+  if (shown?.kind === "presented_token") {
+    if (!tenant) throw new AppError("unauthorized", "The token's issuer is not trusted here");
+    return await identifyToken(services, shown.token, { tenant, ...request });
+  }
   if (shown?.kind !== "presented_key") return shown;
   const known = services.access.knownKey(shown);
   if (known) return inUse(known, tenant, services);
-  beforeLookup();
+  request.beforeLookup();
   const found = tenant
     ? await services.access.findTenantKey(services, tenant, shown)
     : await services.access.findOperatorKey(services, shown);

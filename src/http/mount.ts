@@ -9,7 +9,7 @@ import type { Principal } from "../identity/principal.ts";
 import type { Hosts } from "../tenancy/locate.ts";
 import { hostName, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, type Shown } from "./authenticate.ts";
 import { BoundCall, requestId } from "./call.ts";
 import { clientAddress } from "./client_address.ts";
 import { enterTenant } from "./enter_tenant.ts";
@@ -22,6 +22,7 @@ import { problem } from "./problem.ts";
 import { Admission, limitsOfAddress, limitsOfCaller } from "./rate_limit.ts";
 import { type Asked, tellRefusal } from "./refused.ts";
 import type { Route } from "./route.ts";
+import { bannerOf, enterVisit } from "./visiting.ts";
 
 /** What mounting needs. */
 export interface Mounting {
@@ -71,6 +72,7 @@ async function serve(c: Context, route: Route, group: Group, services: Services,
     await c.req.raw.body?.cancel().catch(() => {}); // an upload that was refused is not read to its end
   }
   response.headers.set("x-request-id", id);
+  if (asked.principal?.kind === "impersonator") response.headers.set("x-impersonation", bannerOf(asked.principal));
   await admission.tell(response.headers);
   const ms = Math.round(performance.now() - started);
   services.log.info("request", { request: id, operation: route.operation, status: response.status, ms });
@@ -97,14 +99,18 @@ async function answer(
   hostName(requestHost(request));
   const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
   const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
-  if (shown?.kind !== "presented_key") asked.principal = shown;
+  if (shown && !shown.kind.startsWith("presented")) asked.principal = shown as Principal;
   refuseOthers(group, shown);
   const byAddress = () => admission.count(limitsOfAddress(request, route.limit, services));
   if (!shown) byAddress();
   const tenant = asked.tenant = GROUPS[group].tenant
     ? await admission.alongside(enterTenant(request, slug ?? null, shown, hosts, services))
     : null;
-  const caller = asked.principal = await identify(shown, tenant, services, byAddress);
+  const caller = asked.principal = await identify(shown, tenant, services, {
+    operation: route.operation,
+    requestId: id,
+    beforeLookup: byAddress,
+  });
   if (caller) admission.count(limitsOfCaller(caller, tenant, { limit: route.limit, services }));
   const call = new BoundCall({
     route,
@@ -120,6 +126,7 @@ async function answer(
     return await readInput(route, request, params);
   })());
   call.accept(input);
+  if (caller?.kind === "impersonator" && tenant) await enterVisit(services, tenant, caller, asked);
   const key = route.idempotent ? idempotencyKey(request, route.operation, input.text, services.servers.hashKey) : null;
   const status = route.status ?? 200;
   if (!key) return send(route, status, await route.handler(call), false);
@@ -130,7 +137,7 @@ async function answer(
 }
 
 /** Refuses callers of the other plane or without a token, before anything is loaded. */
-function refuseOthers(group: Group, shown: Principal | PresentedKey | null): void {
+function refuseOthers(group: Group, shown: Shown | null): void {
   const { caller } = GROUPS[group];
   if (caller === "anyone") return;
   if (!shown) throw new AppError("unauthorized", 'Send an access token as "Authorization: Bearer …"');

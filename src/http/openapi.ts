@@ -76,7 +76,7 @@ export function describe(route: Route, group: Group): RouteConfig {
     summary: route.summary,
     description: [route.description, who].filter(Boolean).join("\n\n") || undefined,
     tags: [route.tag],
-    security: caller === "anyone" ? [] : [{ bearer: [] }],
+    security: caller === "anyone" ? [] : takesKeys(route) ? [{ bearer: [] }, { api_key: [] }] : [{ bearer: [] }],
     request: {
       params: route.params as z.ZodObject | undefined,
       query: route.query as z.ZodObject | undefined,
@@ -85,6 +85,11 @@ export function describe(route: Route, group: Group): RouteConfig {
     },
     responses: { ...success(route), ...errorAnswers(route, group) },
   };
+}
+
+/** Whether programs may call it with a key. */
+function takesKeys(route: Route): boolean {
+  return !route.people && (route.callers?.includes("key") ?? true);
 }
 
 /** What a caller needs beside being signed in, in words. */

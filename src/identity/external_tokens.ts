@@ -6,7 +6,7 @@ import { decodeJwt, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { type Fetch, isDocumentUrl } from "./issuer_documents.ts";
-import { IssuerKeys, KEY_TIMES, type KeyRules, type KeyTimes } from "./issuer_keys.ts";
+import { IssuerKeys, KEY_TIMES, type KeyRules, KeysUnavailable, type KeyTimes } from "./issuer_keys.ts";
 
 const MAX_TOKEN_CHARACTERS = 8192;
 const CLOCK_TOLERANCE_SECONDS = 5;
@@ -66,11 +66,19 @@ export interface ExternalIdentity {
   claims: JWTPayload;
 }
 
+/** A token as a caller showed it: it claims to be of another issuer, and nothing of it is verified. */
+export interface PresentedToken {
+  kind: "presented_token";
+  /** It names no tenant. */
+  tenantId: null;
+  token: string;
+}
+
 /** What {@link createExternalIssuers} gives. */
 export interface ExternalIssuers {
   /**
    * Who the token names, if one of these issuers signed it.
-   * @throws AppError `token_expired`, or `unauthorized` for every other fault.
+   * @throws AppError `token_expired`, `issuer_unavailable` when its keys cannot be had, or `unauthorized` for every other fault.
    */
   verify(token: string, trusted: readonly ExternalIssuer[]): Promise<ExternalIdentity>;
 }
@@ -123,10 +131,18 @@ export function createExternalIssuers(options: ExternalIssuerOptions): ExternalI
         return await verifyBy(token, config, { keys: keysOf(config), now: rules.now });
       } catch (cause) {
         if (cause instanceof errors.JWTExpired) throw new AppError("token_expired", undefined, { cause });
+        if (cause instanceof KeysUnavailable) {
+          throw new AppError("issuer_unavailable", undefined, { cause, retryAfter: 5 });
+        }
         throw refusal("The token is not valid", cause);
       }
     },
   };
+}
+
+/** A token that names an issuer as OpenID Connect has them, a URL; null for every other text, our own tokens among them. */
+export function readPresented(token: string): PresentedToken | null {
+  return /^https?:\/\//.test(issuerOf(token) ?? "") ? { kind: "presented_token", tenantId: null, token } : null;
 }
 
 /**
@@ -187,7 +203,7 @@ function toIdentity(payload: JWTPayload, config: ExternalIssuer): ExternalIdenti
 }
 
 /** A claim by its whole name (names may be URLs), else by a path of names. */
-function claimAt(payload: JWTPayload, name: string): unknown {
+export function claimAt(payload: Record<string, unknown>, name: string): unknown {
   if (Object.hasOwn(payload, name)) return payload[name];
   return name.split(".").reduce<unknown>(
     (within, part) =>

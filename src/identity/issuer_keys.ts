@@ -26,6 +26,11 @@ export interface KeyTimes {
 /** Sound times: ten minutes fresh, one hour in all, 30 seconds between fetches for unknown ids, 5 between failures. */
 export const KEY_TIMES: KeyTimes = { freshMs: 600_000, staleMs: 3_600_000, cooldownMs: 30_000, retryMs: 5_000 };
 
+/** The issuer's keys cannot be had just now, and none are kept that may still be used. */
+export class KeysUnavailable extends Error {
+  override name = "KeysUnavailable";
+}
+
 /** What {@link IssuerKeys} needs. */
 export interface KeyRules extends DocumentRules {
   times: KeyTimes;
@@ -72,14 +77,18 @@ export class IssuerKeys {
     const usable = loaded && now() - loaded.at < times.staleMs ? loaded : undefined;
     if (this.#failure && now() - this.#failure.at < times.retryMs) {
       if (usable) return usable;
-      throw new Error(`The keys of "${this.#source.issuer}" cannot be had`, { cause: this.#failure.cause });
+      throw this.#unavailable(this.#failure.cause);
     }
     try {
       return await this.#load();
     } catch (error) {
       if (usable) return usable;
-      throw error;
+      throw this.#unavailable(error);
     }
+  }
+
+  #unavailable(cause: unknown): KeysUnavailable {
+    return new KeysUnavailable(`The keys of "${this.#source.issuer}" cannot be had`, { cause });
   }
 
   #mayLookAgain(): boolean {

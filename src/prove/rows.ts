@@ -67,7 +67,8 @@ export class Rows {
     // A row that only links others has others of its own: one more can then be made from the usual ones.
     const parents = isLink(table) ? await this.#freshParents(table, tenantId) : {};
     const fixed: Row = tenantId === null ? {} : { ...parents, tenant_id: tenantId };
-    if (table.name === "tenant.audit") fixed.seq = "0"; // before the first entry: where no chain comes
+    // Before the first entry, where no chain comes.
+    if (table.name === "tenant.audit") fixed.seq = String(-Math.floor(Math.random() * 1e12));
     const insert: Insert = async (statement) => (await this.admin.unsafe(statement))[0] as Row;
     return await this.make(table, tenantId, wanted, insert, fixed);
   }

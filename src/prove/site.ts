@@ -95,10 +95,15 @@ async function fill(site: Site): Promise<void> {
   for (const { id } of [attacker, victim, closed]) {
     for (const table of site.tables) await site.rows.row(table, id);
   }
-  // Tokens of these members are asked for, and what they may do is looked up again as soon as one of them changes it.
-  await admin`update tenant.members set status = 'active', role = 'admin' where (status, role) <> ('active', 'admin')`;
+  await activate(site);
   // Else the relay would take these for jobs that wait for it, and change them.
   await admin`update tenant.jobs set relayed_at = now() where relayed_at is null`;
+}
+
+/** Makes administrators of all members: tokens are asked for them, and what they may do is looked up when it has changed. */
+export async function activate({ admin }: Pick<Site, "admin">): Promise<void> {
+  await admin`update tenant.members set status = 'active', role = 'admin', deleted_at = null
+    where (status, role) <> ('active', 'admin') or deleted_at is not null`;
 }
 
 /** An access token of an administrator of `tenantId`, with what sets it apart in `over`. */

@@ -1,7 +1,7 @@
 // What callers may do, where it has moved on since their token was issued: read anew from the tenant's placement and kept
 // in this process until it moves on again. Whether it has, the database says with each statement (tenant.check_access).
 import { Buffer } from "node:buffer";
-import type { Tx } from "../db/sql.ts";
+import { sql, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 import type { PresentedKey } from "../identity/api_keys.ts";
 import { BUILT_IN_ROLES, type Permissions } from "../identity/permissions.ts";
@@ -19,13 +19,17 @@ interface MemberRow {
   units_only: boolean | null;
 }
 
-/** What the member of a live session may do now; no row when the session or the member is not let in any more. */
-function readMember(tx: Tx, { memberId, sessionId }: MemberPrincipal) {
+/** What the member of a live session, or of a trusted issuer, may do now; no row when it is not let in any more. */
+function readMember(tx: Tx, { memberId, sessionId, external }: MemberPrincipal) {
+  const live = external
+    ? sql`exists (select from tenant.identities i
+        join tenant.identity_providers p on p.tenant_id = i.tenant_id and p.id = i.provider_id
+        where i.member_id = m.id and i.provider_id = ${external.providerId} and i.subject = ${external.subject} and p.enabled)`
+    : sql`exists (select from tenant.sessions s where s.tenant_id = m.tenant_id and s.member_id = m.id
+        and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now())`;
   return tx<MemberRow>`select m.role, m.access_version, r.effective, r.units_only
-    from tenant.members m join tenant.sessions s on s.tenant_id = m.tenant_id and s.member_id = m.id
-    left join tenant.roles r on r.tenant_id = m.tenant_id and r.key = m.custom_role
-    where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null
-      and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now()`.map((rows) => rows[0]);
+    from tenant.members m left join tenant.roles r on r.tenant_id = m.tenant_id and r.key = m.custom_role
+    where m.id = ${memberId} and m.status = 'active' and m.deleted_at is null and ${live}`.map((rows) => rows[0]);
 }
 
 /** The callers of a process whose access has moved on. */
@@ -85,7 +89,16 @@ export class CurrentAccess {
   /** Looks an operator's key up; null when there is no such live one, or its owner may not act with its role any more. */
   async findOperatorKey(services: Services, key: PresentedKey): Promise<OperatorPrincipal | null> {
     const context = { actor: "system", operation: "access.read", requestId: "", readOnly: true };
-    return this.#keep(key, await services.doors.asPlatform(context, (tx) => readOperatorKey(tx, key.hash)));
+    return this.#keep(key, await services.doors.asPlatform(context, (tx) => readOperatorKey(tx, key)));
+  }
+
+  /** Reads anew what an operator's key may do. Throws AppError `unauthorized` when it is not let in any more, or for a token. */
+  async renewOperator(services: Services, { keyId }: OperatorPrincipal): Promise<OperatorPrincipal> {
+    const context = { actor: "system", operation: "access.read", requestId: "", readOnly: true };
+    if (keyId) this.forgetKey(keyId);
+    const fresh = keyId && await services.doors.asPlatform(context, (tx) => readOperatorKey(tx, { id: keyId }));
+    if (!fresh) throw new AppError("unauthorized", "Sign in again: your access has changed or ended");
+    return fresh;
   }
 
   /** Forgets a key in this process: the database has refused it. */

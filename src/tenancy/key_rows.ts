@@ -47,10 +47,11 @@ interface OperatorKeyRow {
 }
 
 /** The operator behind this key, in the key's role, while both are live and the operator may still act in that role. */
-export function readOperatorKey(tx: Tx, hash: Uint8Array) {
+export function readOperatorKey(tx: Tx, by: { id: string } | { hash: Uint8Array }) {
+  const which = "id" in by ? sql`k.id = ${by.id}` : sql`k.key_hash = ${by.hash}`;
   return tx<OperatorKeyRow>`select k.id, o.id as operator_id, o.email, k.role, o.access_version, k.expires_at
     from platform.operator_keys k join platform.operators o on o.id = k.operator_id
-    where k.key_hash = ${hash} and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+    where ${which} and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
       and o.status = 'active' and (o.role = 'superadmin' or o.role = k.role)`.map(([row]) => row && toOperator(row));
 }
 
@@ -68,10 +69,10 @@ function toOperator(row: OperatorKeyRow): OperatorPrincipal {
 
 /** Notes that a tenant's key is in use. */
 export function touchKey(tx: Tx, id: string) {
-  return tx`update tenant.api_keys set last_used_at = now() where id = ${id}`;
+  return tx`update tenant.api_keys set last_used_at = now() where id = ${id} and revoked_at is null`;
 }
 
 /** Notes that an operator's key is in use. */
 export function touchOperatorKey(tx: Tx, id: string) {
-  return tx`update platform.operator_keys set last_used_at = now() where id = ${id}`;
+  return tx`update platform.operator_keys set last_used_at = now() where id = ${id} and revoked_at is null`;
 }

@@ -10,6 +10,7 @@ import type { Queue } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CurrentAccess } from "./access.ts";
 import type { Directory } from "./directory.ts";
+import type { External } from "./external/bearer.ts";
 import type { Limits } from "./limits.ts";
 import type { Servers } from "./servers.ts";
 import type { TenantTargets } from "./targets.ts";
@@ -31,6 +32,8 @@ export interface Services {
   queue: Queue;
   tokens: Tokens;
   passwords: Passwords;
+  /** Signing in at tenants' own issuers, and their tokens. */
+  external: External;
   secrets: Secrets;
   egress: Egress;
   mail: Mail;

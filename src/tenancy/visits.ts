@@ -16,7 +16,7 @@ export function beginVisit(tx: Tx, hash: Uint8Array, tenantId: string) {
   return tx<BegunVisit>`update platform.impersonations i set used_at = now()
     from platform.operators o
     where i.token_hash = ${hash} and i.tenant_id = ${tenantId} and i.used_at is null and i.token_expires_at > now()
-      and o.id = i.operator_id and o.status = 'active'
+      and i.ended_at is null and o.id = i.operator_id and o.status = 'active'
       and (o.role = 'superadmin' or (o.role = 'support' and i.read_only))
     returning i.id, i.operator_id, o.email as operator_email, i.reason, i.read_only, i.expires_at`.map((rows) =>
     rows[0]

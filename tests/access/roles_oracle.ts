@@ -22,14 +22,18 @@ const everything = Object.entries(PERMISSIONS).flatMap(([resource, actions]) =>
   actions.map((action) => `${resource}.${action}`)
 );
 
+const expanded = new WeakMap<Record<string, readonly string[]>, Set<string>>();
+
 function expand(permissions: Record<string, readonly string[]>): Set<string> {
   const granted = Object.entries(permissions);
-  return new Set(everything.filter((one) => {
+  const found = expanded.get(permissions) ?? new Set(everything.filter((one) => {
     const [resource, action] = one.split(".");
     return granted.some(([r, actions]) =>
       (r === "*" || r === resource) && (actions.includes("*") || actions.includes(action))
     );
   }));
+  expanded.set(permissions, found);
+  return found;
 }
 
 const withinUnits = expand(WITHIN_UNITS);

@@ -8,7 +8,7 @@ import { World } from "./roles_world.ts";
 
 const DECISIONS = 20_000;
 /** Decisions between two changes, asked at once. */
-const AT_ONCE = 25;
+const AT_ONCE = 40;
 
 async function worldOf(seed: number, slugs: string[], work: (world: World) => Promise<void>): Promise<void> {
   const app = await bootApp();

@@ -17,7 +17,7 @@ const LAYERS: string[][] = [
   ["src/http/"],
   ["src/platform/", "src/tenant/"],
   ["src/dashboard/"],
-  ["src/app.ts", "src/worker.ts", "src/services.ts"],
+  ["src/app.ts", "src/routes.ts", "src/worker.ts", "src/services.ts"],
   ["src/serve.ts", "src/edge.ts"],
   ["src/embedded/"],
   ["src/prove/"],

@@ -22,7 +22,13 @@ const member = {
   mfa: true,
   accessVersion: 7,
 };
-const operator = { operatorId: crypto.randomUUID(), email: "ops@bulkhead.test", role: "admin", accessVersion: 3 };
+const operator = {
+  operatorId: crypto.randomUUID(),
+  keyId: null,
+  email: "ops@bulkhead.test",
+  role: "admin",
+  accessVersion: 3,
+};
 const memberClaims = {
   sub: member.memberId,
   tid: member.tenantId,
@@ -64,7 +70,9 @@ async function refused(token: string, code = "unauthorized", why = "") {
 Deno.test("verify() gives the member that issueMember() signed for, for 15 minutes", async () => {
   const principal = await tokens.verify(await tokens.issueMember(member));
   const { expiresAt, ...rest } = principal;
-  assert.deepEqual(rest, { kind: "member", ...member });
+  assert.deepEqual(rest, { kind: "member", ...member, duty: null });
+  const held = await tokens.verify(await tokens.issueMember({ ...member, duty: "change_password" }));
+  assert.equal(held.kind === "member" && held.duty, "change_password");
   assert.ok(Math.abs(expiresAt.getTime() - Date.now() - 900_000) < 2000);
 });
 

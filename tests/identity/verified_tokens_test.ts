@@ -1,11 +1,13 @@
 // What is remembered of verified tokens: never longer than the token lives, never one that was refused, never too many.
 import assert from "node:assert/strict";
-import type { Principal } from "../../src/identity/tokens.ts";
+import type { OperatorPrincipal } from "../../src/identity/principal.ts";
 import { VerifiedTokens } from "../../src/identity/verified_tokens.ts";
 
-const principal = (ms: number, sub: string = crypto.randomUUID()): Principal => ({
+const principal = (ms: number, sub: string = crypto.randomUUID()): OperatorPrincipal => ({
   kind: "operator",
   operatorId: sub,
+  keyId: null,
+  accessVersion: 1,
   email: "ada@example.test",
   role: "support",
   expiresAt: new Date(Date.now() + ms),
@@ -37,8 +39,8 @@ Deno.test("VerifiedTokens.get() asks again when a token has expired, and remembe
 Deno.test("VerifiedTokens.get() gives each caller a principal of its own", async () => {
   const tokens = new VerifiedTokens();
   const verify = () => Promise.resolve(principal(60_000));
-  (await tokens.get("a", verify)).role = "superadmin";
-  assert.equal((await tokens.get("a", verify)).role, "support");
+  (await tokens.get("a", verify) as OperatorPrincipal).role = "superadmin";
+  assert.equal((await tokens.get("a", verify) as OperatorPrincipal).role, "support");
 });
 
 Deno.test("VerifiedTokens.get() forgets the one unused longest when there are too many", async () => {

@@ -3,7 +3,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-// @ts-types="@types/oidc-provider"
+// @ts-types="./oidc_provider_types.d.ts"
 import Provider, { type Configuration } from "oidc-provider";
 import {
   exportJWK,

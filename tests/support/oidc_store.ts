@@ -1,7 +1,7 @@
 // The memory of the OpenID provider for tests: codes, grants and sessions outlive a change of its keys, as they do where
 // a real provider keeps them in a database. Nothing expires here; the provider looks at the times itself.
 
-// @ts-types="@types/oidc-provider"
+// @ts-types="./oidc_provider_types.d.ts"
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
 
 /** A memory of its own. */

@@ -2,7 +2,7 @@
 // and export; what reads it cannot write it.
 import assert from "node:assert/strict";
 import { beginning, checkLines } from "../../src/tenant/audit/offline.ts";
-import { freshTenant, type TestTenant } from "../../src/testing/mod.ts";
+import { expectNoLeak, freshTenant, type TestTenant } from "../../src/testing/mod.ts";
 
 const BUILDING = { name: "Tower", address: "1 King St", city: "Toronto", country: "CA" };
 const loose = { sanitizeOps: false, sanitizeResources: false };
@@ -168,4 +168,13 @@ Deno.test("the audit is for those who may see it", loose, async () => {
     await json(tenant.fetch(path, { role: "member" }), 403);
     await json(tenant.fetch(path, { role: null }), 401);
   }
+});
+
+Deno.test("the audit stays with its tenant", loose, async () => {
+  await expectNoLeak("audit");
+  for (const route of ["audit.list", "audit.verify", "audit.export"]) await expectNoLeak(route);
+  const [mine, theirs] = [await freshTenant(), await freshTenant()];
+  await json(theirs.fetch("/v1/buildings", { json: BUILDING }), 201);
+  await json(theirs.fetch("/v1/audit/1"));
+  await json(mine.fetch("/v1/audit/1"), 404);
 });

@@ -220,3 +220,20 @@ Deno.test("failures are forgotten after a day", loose, async () => {
   assert.ok(rows.every(({ failures }) => failures === 1), JSON.stringify(rows));
   await people.forgetFailures();
 });
+
+Deno.test("auth.login counts by the address that asks, whatever accounts it tries", loose, async () => {
+  const other = await People.boot({ LOGIN_FAILURES_PER_ADDRESS: "8" });
+  try {
+    const tenant = await other.app.tenant("lock-address");
+    for (let i = 0; i < 8; i++) {
+      refused(await other.login(tenant.slug, `guess-${i}@lock-address.test`, WRONG), "401 invalid_credentials");
+    }
+    refused(await other.login(tenant.slug, tenant.adminEmail), "429 too_many_attempts");
+    await other.waitIsOver();
+    await other.enter(tenant.slug, tenant.adminEmail);
+    const rows = JSON.stringify(await other.platform`select * from platform.login_failures`);
+    assert.ok(!/127\.0\.0\.1|guess|@/.test(rows), "neither addresses of mail nor of the network are kept");
+  } finally {
+    await other.end();
+  }
+});

@@ -1,6 +1,7 @@
 // New passwords: a reset by mail, a change, a change that is required. Each ends the account's sessions in every tenant, and
 // nothing on the way tells whether an address has an account.
 import assert from "node:assert/strict";
+import { resetMail } from "../../src/tenant/auth/mails.ts";
 import type { TestProcess, TestTenant } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
 import { loose, NEW_PASSWORD, ok, PASSWORD, People, refused, told } from "./auth_people.ts";
@@ -242,4 +243,51 @@ Deno.test("who must change the password can do nothing else first", loose, async
     ok(await people.post("/v1/auth/switch", full.access_token, { tenant: own.slug }));
     assert.equal(await people.works(limited.access_token), false);
   });
+});
+
+Deno.test("sessions in a tenant that is closed meanwhile end when it is opened again", loose, async () => {
+  const email = await someone();
+  const there = await people.enter(own.slug, email);
+  const operator = await people.app.operator();
+  const set = async (status: string) =>
+    ok(await people.post(`/v1/tenants/${own.id}/status`, operator, { status, reason: "A test" }));
+  await set("suspended");
+  ok(await reset(await link(email, acme), NEW_PASSWORD, acme), 204);
+  await people.app.until("a first try, which fails", async () => {
+    const [job] = await people.platform`select from pgboss.job where name = 'accounts.endSessions' and state = 'retry'`;
+    return job;
+  });
+  await set("active");
+  refused(await people.refresh(own.slug, there.refresh_token), "401 invalid_token");
+  await people.app.until("the session's end", async () => !await people.works(there.access_token));
+});
+
+Deno.test("the page that the link opens is served, for a reset as for a first password", loose, async () => {
+  for (const action of ["reset-password", "setup-password"]) {
+    const { status, body, headers } = await people.app.ask("GET", `/t/${acme.slug}/${action}`);
+    assert.equal(status, 200);
+    assert.match(body, /<script src="\/assets\/setup.js">/);
+    assert.match(headers.get("content-security-policy") ?? "", /script-src 'self'/);
+  }
+});
+
+Deno.test("resetMail() writes in the tenant's language and time zone, and in English where it knows none", () => {
+  const expiresAt = new Date("2026-03-01T20:30:00Z");
+  const mail = (locale: string) =>
+    resetMail({
+      tenant: { name: "Acme", locale, time_zone: "Europe/Berlin" },
+      url: "https://x.test/#token=t",
+      expiresAt,
+    });
+  const cases: [string, RegExp, RegExp][] = [
+    ["en-CA", /^A new password for Acme$/, /once, until .*9:30/],
+    ["de-DE", /^Ein neues Passwort für Acme$/, /einmal, bis .*21:30/],
+    ["fr", /^Un nouveau mot de passe pour Acme$/, /une fois, jusqu'au .*21:30/],
+    ["pt-BR", /^A new password for Acme$/, /once, until/],
+  ];
+  for (const [locale, subject, text] of cases) {
+    assert.match(mail(locale).subject, subject);
+    assert.match(mail(locale).text, text);
+    assert.ok(mail(locale).text.includes("https://x.test/#token=t\n"));
+  }
 });

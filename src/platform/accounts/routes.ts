@@ -8,6 +8,7 @@ import { emailDigest } from "../../tenancy/accounts.ts";
 import { endSessionsEverywhere } from "../../tenancy/accounts/end_sessions.ts";
 import { removeFactors } from "../../tenancy/accounts/factors.ts";
 import { recordEvent } from "../events/queries.ts";
+import { DECIDERS, OBSERVERS } from "../operators/roles.ts";
 import { type AccountState, requirePasswordChange, setAccountStatus, showAccount } from "./queries.ts";
 
 const whose = z.strictObject({ email: z.string().trim().min(3).max(254) }).openapi("WhoseAccount");
@@ -22,7 +23,7 @@ const answer = z.object({
   tenants: z.number().int().openapi({ description: "Tenants that it is a member of" }),
 }).openapi("Account");
 
-const staff = { tag: "Accounts", method: "post", body: whose, answer, roles: ["superadmin"] } as const;
+const staff = { tag: "Accounts", method: "post", body: whose, answer, roles: DECIDERS } as const;
 type AccountCall = Call<unknown, unknown, z.output<typeof whose>>;
 
 /** The account of the address in the body. Throws AppError `not_found`. */
@@ -52,6 +53,7 @@ const show = route({
   operation: "accounts.show",
   path: "/v1/accounts/show",
   summary: "Show the account of an address",
+  roles: OBSERVERS,
   readOnly: true,
   handler: (call) => call.asPlatform((tx) => find(call, tx)),
 });

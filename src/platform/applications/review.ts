@@ -5,6 +5,7 @@ import { sql, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import { recordEvent } from "../events/queries.ts";
+import { DECIDERS } from "../operators/roles.ts";
 import { examineByoServer } from "../placements/examine.ts";
 import { PROVISION_QUEUE } from "../provisioning/jobs.ts";
 import { isStranded, listSteps } from "../provisioning/queries.ts";
@@ -12,7 +13,6 @@ import type { Tier } from "../tenants/model.ts";
 import { type Application, APPLICATION_MOVES, applicationAnswer, approval, rejection } from "./model.ts";
 import { findApplication, findByoConnection, invalidState, moveApplication } from "./queries.ts";
 
-const DECIDERS = ["superadmin"] as const;
 const params = z.object({ id: z.uuid() });
 
 /** Hands a provisioning to the queue, in the transaction of the decision. */

@@ -6,6 +6,7 @@ import { AppError } from "../../errors.ts";
 import { page, pageOf, pageQuery, toPage } from "../../http/paging.ts";
 import { type Route, route } from "../../http/route.ts";
 import { recordEvent } from "../events/queries.ts";
+import { OBSERVERS } from "../operators/roles.ts";
 import { listSteps } from "../provisioning/queries.ts";
 import { tierSchema } from "../tenants/model.ts";
 import { isReserved, slugSchema } from "../tenants/slug.ts";
@@ -87,6 +88,7 @@ export const list = route({
   path: "/v1/applications",
   summary: "List applications",
   tag: "Applications",
+  roles: OBSERVERS,
   query: pageQuery({
     sort: ["created_at", "slug"],
     filters: {
@@ -111,6 +113,7 @@ export const get = route({
   path: "/v1/applications/{id}",
   summary: "Show an application and how far its provisioning is",
   tag: "Applications",
+  roles: OBSERVERS,
   params: z.object({ id: z.uuid() }),
   answer: applicationDetail,
   handler: (call) =>

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { sql } from "../../db/sql.ts";
 import { page, pageOf, pageQuery, toPage } from "../../http/paging.ts";
 import { type Route, route } from "../../http/route.ts";
+import { OBSERVERS } from "../operators/roles.ts";
 import { EVENT_TYPES, eventAnswer } from "./model.ts";
 import { listEvents } from "./queries.ts";
 
@@ -13,6 +14,7 @@ export const list = route({
   path: "/v1/events",
   summary: "List what happened on the platform",
   tag: "Events",
+  roles: OBSERVERS,
   query: pageQuery({
     sort: ["occurred_at"],
     defaultSort: "-occurred_at",

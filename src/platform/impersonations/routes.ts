@@ -8,6 +8,7 @@ import { page, pageOf, pageQuery, toPage } from "../../http/paging.ts";
 import { type Route, route } from "../../http/route.ts";
 import { newSecretToken } from "../../identity/secret_tokens.ts";
 import { recordEvent } from "../events/queries.ts";
+import { OBSERVERS, VISITORS } from "../operators/roles.ts";
 import { askedVisit, visitAnswer, visitRequest } from "./model.ts";
 import { askForVisit, findVisitable, listVisits } from "./queries.ts";
 
@@ -21,7 +22,8 @@ const ask = route({
   summary: "Ask for a visit inside a tenant: gives a one-time token",
   description: "The tenant sees the visit, its reason and all that is done in it in its audit, and can end it.",
   tag,
-  roles: ["superadmin", "support"],
+  roles: VISITORS,
+  people: true,
   params: z.strictObject({ id: z.uuid() }),
   body: visitRequest,
   status: 201,
@@ -64,7 +66,7 @@ const list = route({
   path: "/v1/impersonations",
   summary: "List visits inside tenants",
   tag,
-  roles: ["superadmin", "support", "auditor"],
+  roles: OBSERVERS,
   query: pageQuery({ sort: ["created_at"], filters: { tenant_id: z.uuid().optional() } }),
   answer: pageOf(visitAnswer),
   handler: async (call) => {

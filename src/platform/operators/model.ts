@@ -1,34 +1,104 @@
-// People who run the platform, and what they log in with.
+// People who run the platform, what they log in with, and their keys. Passwords and keys are never in an answer but once.
 import { z } from "@hono/zod-openapi";
+import { pageQuery } from "../../http/paging.ts";
 
-/** Roles of operators: superadmins decide, the others read. */
+/** Roles of operators: superadmins decide, the others read; see roles.ts. */
 export const OPERATOR_ROLES = ["superadmin", "support", "billing", "auditor"] as const;
 export type OperatorRole = typeof OPERATOR_ROLES[number];
+
+const role = z.enum(OPERATOR_ROLES);
+const status = z.enum(["active", "disabled"]);
+const name = z.string().trim().min(1).max(100);
+const instant = z.iso.datetime();
 
 export const operatorAnswer = z.object({
   id: z.uuid(),
   email: z.string(),
   first_name: z.string(),
   last_name: z.string(),
-  role: z.enum(OPERATOR_ROLES),
-  status: z.enum(["active", "disabled"]),
-  last_login_at: z.iso.datetime().nullable(),
-  created_at: z.iso.datetime(),
+  role,
+  status,
+  last_login_at: instant.nullable(),
+  created_at: instant,
 });
 export type Operator = z.infer<typeof operatorAnswer>;
 
+export const operatorQuery = pageQuery({
+  sort: ["created_at"],
+  filters: { role: role.optional(), status: status.optional() },
+});
+export type OperatorQuery = z.output<typeof operatorQuery>;
+
+export const newOperator = z.strictObject({
+  email: z.email().max(254),
+  first_name: name,
+  last_name: name,
+  role,
+}).openapi("NewOperator");
+export type NewOperator = z.output<typeof newOperator>;
+
+export const operatorChange = z.strictObject({ first_name: name, last_name: name, role, status }).partial()
+  .refine((body) => Object.keys(body).length > 0, "Name at least one field").openapi("OperatorChange");
+export type OperatorChange = z.output<typeof operatorChange>;
+
 // deno-lint-ignore no-control-regex -- PostgreSQL's text cannot hold NUL
 const NO_NUL = /^[^\u0000]*$/;
+const password = z.string().min(1).max(1000).regex(NO_NUL, "Leave out NUL characters");
 
 /** The body of `operators.login`. What cannot be an address or a password is a wrong one, not a malformed request. */
 export const login = z.strictObject({
   email: z.string().min(1).max(254).regex(NO_NUL, "Leave out NUL characters"),
-  password: z.string().min(1).max(1000).regex(NO_NUL, "Leave out NUL characters"),
+  password,
 });
+
+export const passwordSetting = z.strictObject({ token: z.string().min(20).max(200), password }).openapi(
+  "SetOperatorPassword",
+);
+
+export const passwordChange = z.strictObject({ current_password: password, new_password: password }).openapi(
+  "OperatorPasswordChange",
+);
 
 export const session = z.object({
   access_token: z.string(),
   token_type: z.literal("Bearer"),
   expires_in: z.int().openapi({ description: "Seconds" }),
   operator: operatorAnswer,
+});
+
+export const operatorKey = z.object({
+  id: z.uuid(),
+  operator_id: z.uuid(),
+  name: z.string(),
+  hint: z.string().openapi({ description: "Its last characters" }),
+  role,
+  expires_at: instant.nullable(),
+  last_used_at: instant.nullable(),
+  revoked_at: instant.nullable(),
+  replaces: z.uuid().nullable(),
+  created_at: instant,
+}).openapi("OperatorKey");
+/** A row of platform.operator_keys, without the hash. */
+export type OperatorKey = z.output<typeof operatorKey>;
+
+export const shownOperatorKey = operatorKey.extend({
+  key: z.string().openapi({ description: "The key: it is shown this once" }),
+}).openapi("ShownOperatorKey");
+
+export const newOperatorKey = z.strictObject({
+  name,
+  role: role.optional().openapi({ description: "What it acts as: your own role; superadmins may name any" }),
+  expires_at: z.iso.datetime({ offset: true }).nullable().default(null)
+    .refine((until) => until === null || Date.parse(until) > Date.now(), "Name a time to come"),
+}).openapi("NewOperatorKey");
+
+export const operatorKeyRotation = z.strictObject({
+  overlap_hours: z.int().min(0).max(720).default(24).openapi({
+    description: "How long the old key works beside the new one",
+  }),
+}).openapi("RotateOperatorKey");
+
+export const operatorKeyQuery = pageQuery({
+  sort: ["created_at"],
+  filters: { operator_id: z.uuid().optional().openapi({ description: "Superadmins and auditors see everyone's" }) },
 });

@@ -5,6 +5,7 @@ import { sql } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { page, pageOf, pageQuery, toPage } from "../../http/paging.ts";
 import { type Route, route } from "../../http/route.ts";
+import { EVERYBODY } from "../operators/roles.ts";
 import { TENANT_STATUSES, tenantAnswer, tierSchema } from "./model.ts";
 import { findTenant, listTenants } from "./queries.ts";
 import { setStatus } from "./status.ts";
@@ -19,6 +20,7 @@ export const list = route({
   path: "/v1/tenants",
   summary: "List tenants",
   tag: "Tenants",
+  roles: EVERYBODY,
   query: pageQuery({
     sort: ["created_at", "slug"],
     filters: { status: z.enum(TENANT_STATUSES).optional(), tier: tierSchema.optional(), search },
@@ -38,6 +40,7 @@ export const get = route({
   path: "/v1/tenants/{id}",
   summary: "Show a tenant and where its rows live",
   tag: "Tenants",
+  roles: EVERYBODY,
   params: z.object({ id: z.uuid() }),
   answer: tenantAnswer,
   handler: async (call) => {

@@ -7,6 +7,7 @@ import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import { relayAgain } from "../../tenancy/jobs.ts";
 import { recordEvent } from "../events/queries.ts";
+import { DECIDERS } from "../operators/roles.ts";
 import { reachGates } from "../placements/gate.ts";
 import type { Placement } from "../placements/model.ts";
 import { findPlacementOf } from "../placements/queries.ts";
@@ -24,7 +25,7 @@ export const setStatus = route({
     "when it failed or answers `unreachable`: it completes the change. To open a tenant its database must be reachable; " +
     "closing works without, and requests are kept out by the platform alone until the gate is closed too.",
   tag: "Tenants",
-  roles: ["superadmin"],
+  roles: DECIDERS,
   params: z.object({ id: z.uuid() }),
   body: statusChange,
   answer: statusAnswer,

@@ -3,7 +3,7 @@
 import type { Services } from "../../tenancy/services.ts";
 import { nameOf, type Operation, readOperations, tableOf } from "../operations.ts";
 import type { Fetch, Scratch } from "../scratch.ts";
-import { memberToken, type Site } from "../site.ts";
+import { activate, memberToken, type Site } from "../site.ts";
 import { type ChannelOptions, type ChannelResult, Findings, sharedSite, unchanged, victimsValues } from "./check.ts";
 
 /** One request, but for the operation. */
@@ -37,11 +37,12 @@ export async function checkHttp(
   const values = await victimsValues(site);
   const document = await (await fetch(new Request(`${BASE}/openapi.json`))).json();
   const operations = readOperations(document).filter(({ id }) => !/^auth\.(login|refresh|setupPassword)$/.test(id));
-  const ways = await waysOf(scratch, site);
   const ids = await idsOf(site);
   await unchanged(site, findings, async () => {
     for (const operation of operations.filter(({ inTenant, audience }) => inTenant || audience === "operators")) {
-      for (const way of ways) await callOnce({ fetch, operation, way, ids, values }, findings);
+      // Tokens anew: the operation before may have ended the caller's sessions, or taken its role.
+      await activate(site);
+      for (const way of await waysOf(scratch, site)) await callOnce({ fetch, operation, way, ids, values }, findings);
     }
     await scratch.work();
   });

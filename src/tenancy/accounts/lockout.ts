@@ -57,8 +57,9 @@ export function readLock(tx: Tx, { account, address }: LockKeys) {
  */
 export function countFailure(tx: Tx, { account, address, addressFree }: LockKeys) {
   return tx<{ wait: number | null }>`with old as (
-      delete from platform.login_failures where last_failure_at < now() - interval '1 day'
-        and key not in (${account}, coalesce(${address}::bytea, ''))
+      delete from platform.login_failures where key in (
+        select key from platform.login_failures where last_failure_at < now() - interval '1 day'
+          and key not in (${account}, coalesce(${address}::bytea, '')) limit 100 for update skip locked)
     ), counted as (
       insert into platform.login_failures as f (key, failures, last_failure_at, locked_until)
       select key, 1, now(), '-infinity' from unnest(array[${account}::bytea, ${address}::bytea]) key where key is not null

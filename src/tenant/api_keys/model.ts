@@ -6,9 +6,9 @@ import { permissionSet as permissions } from "../roles/model.ts";
 
 const MAX_REQUESTS = 1_000_000;
 
-const expires_at = z.iso.datetime({ offset: true }).nullable().openapi({
-  description: "When it ends; null: not by itself",
-});
+const expires_at = z.iso.datetime({ offset: true }).nullable()
+  .refine((until) => until === null || Date.parse(until) > Date.now(), "Name a time to come")
+  .openapi({ description: "When it ends; null: not by itself" });
 const requests_per_minute = z.int().min(1).max(MAX_REQUESTS).nullable()
   .openapi({ description: "A limit of its own beside the tenant's; null: none" });
 
@@ -25,7 +25,7 @@ export const keyChange = z.strictObject({
   permissions,
   expires_at,
   requests_per_minute,
-}).partial().openapi("ApiKeyChange");
+}).partial().refine((body) => Object.keys(body).length > 0, "Name at least one field").openapi("ApiKeyChange");
 export type KeyChange = z.output<typeof keyChange>;
 
 export const rotation = z.strictObject({

@@ -4,7 +4,7 @@ import { pageOf, toPage } from "../../http/paging.ts";
 import { type Call, route } from "../../http/route.ts";
 import type { Permissions } from "../../identity/permissions.ts";
 import { byId } from "../fields.ts";
-import { refuseBeyond } from "../roles/granting.ts";
+import { lockAccess, refuseBeyond } from "../roles/granting.ts";
 import { apiKey, keyChange, keyQuery, newKey, rotation, shownKey } from "./model.ts";
 import * as queries from "./queries.ts";
 
@@ -47,9 +47,12 @@ const create = route({
   status: 201,
   answer: shownKey,
   handler: async (call) => {
-    refuse(call, call.body.permissions);
     const { key, ...kept } = newApiKey(call.tenant.id);
-    const row = await call.asTenant((tx) => queries.createKey(tx, call.body, { ...kept, createdBy: call.memberId }));
+    const row = await call.asTenant(async (tx) => {
+      await lockAccess(tx, call);
+      refuse(call, call.body.permissions);
+      return await queries.createKey(tx, call.body, { ...kept, createdBy: call.memberId });
+    });
     return { ...row, key };
   },
 });
@@ -65,10 +68,13 @@ const update = route({
   params: byId,
   body: keyChange,
   answer: apiKey,
-  handler: async (call) => {
-    if (call.body.permissions) refuse(call, call.body.permissions);
-    return await call.asTenant((tx) => queries.updateKey(tx, call.params.id, call.body));
-  },
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      await lockAccess(tx, call);
+      refuse(call, (await queries.getKey(tx, call.params.id)).permissions); // to let it live longer is to give it anew
+      if (call.body.permissions) refuse(call, call.body.permissions);
+      return await queries.updateKey(tx, call.params.id, call.body);
+    }),
 });
 
 const rotate = route({
@@ -86,6 +92,7 @@ const rotate = route({
   handler: async (call) => {
     const { key, ...kept } = newApiKey(call.tenant.id);
     const row = await call.asTenant(async (tx) => {
+      await lockAccess(tx, call);
       refuse(call, (await queries.getKey(tx, call.params.id)).permissions);
       return await queries.rotateKey(
         tx,

@@ -7,6 +7,8 @@ import type { nextEntries, Piece } from "./queries.ts";
 
 /** Entries that are read at once. */
 const PIECE = 1_000;
+/** Before every entry that can be there, also before those that should not. */
+const START = Number.MIN_SAFE_INTEGER;
 
 /** Reads a piece of a chain, in a transaction of its own. */
 export type ReadPiece = (wanted: Parameters<typeof nextEntries>[1]) => Promise<Piece>;
@@ -16,7 +18,7 @@ export async function verifyChain(read: ReadPiece, remembered?: string): Promise
   const check = new ChainCheck({ complete: true, remembered: (remembered && readHead(remembered)) || undefined });
   let head: Head | null = null;
   for (let sound = true; sound;) {
-    const piece = await read({ after: check.last?.seq ?? 0, limit: PIECE });
+    const piece = await read({ after: check.last?.seq ?? START, limit: PIECE });
     head = piece.head;
     if (piece.entries.length === 0) break;
     sound = piece.entries.every((entry) => check.add(entry));
@@ -27,10 +29,10 @@ export async function verifyChain(read: ReadPiece, remembered?: string): Promise
 
 /** The entries that are wanted as text, oldest first, up to the end that the chain has when it begins. */
 export async function* exportChain(read: ReadPiece, format: ExportFormat, filter: AuditFilter): AsyncGenerator<string> {
-  const { head } = await read({ after: 0, limit: 1 });
+  const { head } = await read({ after: START, limit: 1 });
   const to = head?.seq ?? 0;
   if (format === "csv") yield csv([COLUMNS]);
-  for (let after = 0; after < to;) {
+  for (let after = START; after < to;) {
     const { entries } = await read({ after, to, limit: PIECE, filter });
     if (entries.length === 0) break;
     after = entries[entries.length - 1].seq;
@@ -74,7 +76,6 @@ export function shownEntry({ origin, changes, tenant_id: _, ...entry }: Entry): 
   const part = (name: string) => typeof from[name] === "string" ? from[name] as string : null;
   return {
     ...entry,
-    action: entry.action as ShownEntry["action"],
     impersonating: part("impersonating"),
     address: part("address"),
     agent: part("agent"),
@@ -87,7 +88,7 @@ export function shownEntry({ origin, changes, tenant_id: _, ...entry }: Entry): 
 function parsed(text: string | null): Record<string, unknown> {
   try {
     const value = JSON.parse(text ?? "{}");
-    return typeof value === "object" && value !== null ? value : {};
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
   } catch {
     return {};
   }

@@ -20,7 +20,7 @@ export const entry = z.object({
   agent: z.string().nullable(),
   request: z.string().nullable(),
   operation: z.string().nullable(),
-  action,
+  action: z.string().openapi({ description: "insert, update, delete, bulk or refused" }),
   resource: z.string(),
   resource_id: z.string().nullable(),
   changes: z.record(z.string(), z.unknown()).openapi({

@@ -23,7 +23,8 @@ const begin = route({
     const hash = hashSecretToken(call.body.token);
     const asked = await call.asPlatform((tx) => visits.beginVisit(tx, hash, call.tenant.id));
     if (!asked) throw new AppError("invalid_token", "Ask for a new visit");
-    const { services, tenant, operation, requestId, origin } = call;
+    const { services, tenant, operation, requestId } = call;
+    const origin = { ...call.origin, impersonating: asked.id };
     const entering = { actor: `operator:${asked.operator_id}`, operation, requestId, origin, readOnly: false };
     const context = await services.targets.context(tenant, entering);
     const { access_version: accessVersion, ...row } = await services.doors.asTenant(
@@ -35,6 +36,7 @@ const begin = route({
       tenantId: tenant.id,
       operatorId: asked.operator_id,
       impersonationId: asked.id,
+      email: asked.operator_email,
       readOnly: asked.read_only,
       accessVersion,
       expiresAt,
@@ -85,16 +87,7 @@ const leave = route({
   callers: ["impersonator"],
   leaves: true,
   answer: visit,
-  handler: async (call) => {
-    const { services, tenant, operation, requestId, origin } = call;
-    const { impersonationId, operatorId } = call.visitor;
-    const entering = { actor: `operator:${operatorId}`, operation, requestId, origin, readOnly: false };
-    await call.stillIn();
-    const context = await services.targets.context(tenant, entering);
-    const row = await services.doors.asTenant(context, (tx) => queries.endVisit(tx, impersonationId));
-    await call.asPlatform((tx) => visits.endVisit(tx, impersonationId));
-    return row;
-  },
+  handler: (call) => end(call, call.visitor.impersonationId),
 });
 
 async function end(call: Call, id: string) {

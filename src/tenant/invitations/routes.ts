@@ -2,7 +2,7 @@
 // address that was invited. The token travels in bodies only: URLs stand in logs.
 import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
-import { route } from "../../http/route.ts";
+import { NO_VISITORS, route } from "../../http/route.ts";
 import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
 import { endInvitationLinks } from "../../tenancy/accounts/inviting.ts";
 import { byId } from "../fields.ts";
@@ -48,6 +48,7 @@ const create = route({
     "plan's number of members is asked when the invitation is accepted.",
   tag,
   can: "invitations.create",
+  callers: NO_VISITORS,
   body: newInvitation,
   idempotent: true,
   status: 201,
@@ -71,6 +72,7 @@ const resend = route({
   description: "The seven days begin anew. An invitation is mailed at most ten times.",
   tag,
   can: "invitations.create",
+  callers: NO_VISITORS,
   params: byId,
   answer: invitation,
   handler: (call) =>

@@ -2,7 +2,7 @@
 // at the member's next statement, in every process.
 import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
-import { route } from "../../http/route.ts";
+import { NO_VISITORS, route } from "../../http/route.ts";
 import { endMembership } from "../../tenancy/accounts.ts";
 import { byId } from "../fields.ts";
 import { giveRole, lockAccess } from "../roles/granting.ts";
@@ -47,6 +47,7 @@ const create = route({
     "tenant has all the members of its plan.",
   tag,
   can: "members.create",
+  callers: NO_VISITORS,
   body: newMember,
   idempotent: true,
   status: 201,
@@ -108,6 +109,7 @@ const sendLink = route({
   summary: "Mail the link to set the password again; the one before stops working",
   tag,
   can: "members.edit",
+  callers: NO_VISITORS,
   params: byId,
   status: 204,
   answer: null,

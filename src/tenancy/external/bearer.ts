@@ -1,0 +1,130 @@
+// Bearer tokens of issuers that a tenant trusts: verified, and the member found that the person is. Who that is is kept for
+// ten seconds; that the member may still do what it did, the database says with each statement, as for everyone.
+import { createHash } from "node:crypto";
+import { AppError } from "../../errors.ts";
+import { createExternalIssuers, type ExternalIssuers, issuerOf } from "../../identity/external_tokens.ts";
+import type { Fetch } from "../../integrations/egress/fetch.ts";
+import { createOidc, type Oidc } from "../../integrations/oidc/oidc.ts";
+import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import type { MemberPrincipal } from "../../identity/principal.ts";
+import type { TenantRecord } from "../directory.ts";
+import type { Services } from "../services.ts";
+import { findMember, type KnownMember } from "./members.ts";
+import { readPerson } from "./person.ts";
+import { bearerRules, type Provider, TrustedIssuers } from "./providers.ts";
+
+/** What a process shares for signing in at other issuers. */
+export interface External {
+  oidc: Oidc;
+  issuers: ExternalIssuers;
+  trusted: TrustedIssuers;
+  people: KnownPeople;
+  /** Goes out through the egress check. */
+  fetch: Fetch;
+  /** Whether issuers on this machine may speak plain http. */
+  allowLoopback: boolean;
+}
+
+/** @param options `fetch` must go through the egress check. */
+export function createExternal(options: { fetch: Fetch; allowLoopback: boolean }): External {
+  return {
+    ...options,
+    oidc: createOidc(options),
+    issuers: createExternalIssuers(options),
+    trusted: new TrustedIssuers(),
+    people: new KnownPeople(),
+  };
+}
+
+const LIFE_MS = 10_000;
+const MAX_PEOPLE = 10_000;
+
+/** Which person of which issuer is which member, for ten seconds. */
+export class KnownPeople {
+  #kept = new Map<string, { until: number; member: KnownMember }>();
+
+  get(key: string): KnownMember | undefined {
+    const known = this.#kept.get(key);
+    return known && known.until > Date.now() ? known.member : undefined;
+  }
+
+  keep(key: string, member: KnownMember): void {
+    this.#kept.delete(key);
+    if (this.#kept.size >= MAX_PEOPLE) this.#kept.delete(this.#kept.keys().next().value!);
+    this.#kept.set(key, { until: Date.now() + LIFE_MS, member });
+  }
+}
+
+/** A request that shows a token. */
+export interface Showing {
+  tenant: TenantRecord;
+  operation: string;
+  requestId: string;
+  /** Called when a database has to be asked. */
+  beforeLookup(): void;
+}
+
+/**
+ * The member that a token of an external issuer names.
+ * @throws AppError `unauthorized`, `token_expired`, `forbidden`, `mfa_required`, `plan_limit`, `issuer_unavailable`.
+ */
+export async function identifyToken(services: Services, token: string, showing: Showing): Promise<MemberPrincipal> {
+  const { tenant, beforeLookup } = showing;
+  const { trusted, issuers, people } = services.external;
+  const iss = issuerOf(token);
+  const provider = (await trusted.list(services, tenant)).find(({ issuer }) => issuer === iss);
+  const rules = provider && bearerRules(provider);
+  if (!provider || !rules) {
+    beforeLookup();
+    throw new AppError("unauthorized", "The token's issuer is not trusted here");
+  }
+  const identity = await issuers.verify(token, [rules]).catch((error) => {
+    beforeLookup();
+    throw error;
+  });
+  const person = readPerson(identity, provider, tenant);
+  const key = JSON.stringify([tenant.id, provider.id, person.subject]);
+  let member = people.get(key);
+  if (!member) {
+    beforeLookup();
+    member = await findMember(services, showing, { provider, person });
+    people.keep(key, member);
+  }
+  if (member.mfa_required && !person.mfa) throw new AppError("mfa_required", "This tenant wants a second factor");
+  return toPrincipal(member, {
+    tenant,
+    provider,
+    subject: person.subject,
+    mfa: person.mfa,
+    expiresAt: identity.expiresAt,
+  });
+}
+
+function toPrincipal(
+  member: KnownMember,
+  by: { tenant: TenantRecord; provider: Provider; subject: string; mfa: boolean; expiresAt: Date },
+): MemberPrincipal {
+  const builtIn = BUILT_IN_ROLES[member.role];
+  return {
+    kind: "member",
+    memberId: member.id,
+    tenantId: by.tenant.id,
+    sessionId: nameOf(by.tenant.id, by.provider.id, by.subject),
+    external: { providerId: by.provider.id, subject: by.subject },
+    role: member.role,
+    permissions: member.effective ?? builtIn?.permissions ?? {},
+    unitsOnly: member.units_only ?? builtIn?.unitsOnly ?? false,
+    accountId: null,
+    authenticatedAt: 0,
+    mfa: by.mfa,
+    duty: null,
+    accessVersion: member.access_version,
+    expiresAt: by.expiresAt,
+  };
+}
+
+/** There is no session: a name in its place, the same for the same person, that no row has. */
+function nameOf(...parts: string[]): string {
+  const hex = createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-8$3-8$4-$5");
+}
