@@ -8,10 +8,11 @@ import { Pools } from "./db/pools.ts";
 import { parseMasterKey } from "./identity/keys.ts";
 import { createPasswords } from "./identity/passwords.ts";
 import { createTokens } from "./identity/tokens.ts";
-import { createEgress } from "./integrations/egress/egress.ts";
+import { createEgress, type Egress } from "./integrations/egress/egress.ts";
 import { createEgressFetch } from "./integrations/egress/fetch.ts";
 import { type Mail, noMail } from "./integrations/mail/mail.ts";
 import { createSmtpMail, type SmtpSettings } from "./integrations/mail/smtp.ts";
+import { createOidc } from "./integrations/oidc/oidc.ts";
 import { createLocalSecrets } from "./integrations/secrets/local_secrets.ts";
 import { Queue } from "./queue/queue.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -114,6 +115,15 @@ export function createProcessLog(config: Config, servers: Servers): Log {
   return createLog({ level: config.LOG_LEVEL, secrets: configuredSecrets(config, servers) });
 }
 
+/** Signing in at tenants' own issuers; on this machine only where private addresses of it are opened. */
+function externalSignIn(config: Config, egress: Egress) {
+  const reach = {
+    fetch: createEgressFetch(egress, { plainLoopback: true }),
+    allowLoopback: config.BYO_ALLOW.some((range) => range.startsWith("127.") || range.startsWith("::1")),
+  };
+  return createExternal({ ...reach, oidc: createOidc(reach) });
+}
+
 /** Connects and wires everything. */
 export async function createServices(wiring: Wiring): Promise<Running> {
   const { config, servers, publicUrl } = wiring;
@@ -147,10 +157,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     limits: new Limits(doors, log),
     targets: new TenantTargets(servers, egress),
     access: new CurrentAccess(),
-    external: createExternal({
-      fetch: createEgressFetch(egress, { plainLoopback: true }),
-      allowLoopback: config.BYO_ALLOW.some((range) => range.startsWith("127.") || range.startsWith("::1")),
-    }),
+    external: externalSignIn(config, egress),
     tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
     secrets: createLocalSecrets(servers.masterKey),
     mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail ?? noMail,

@@ -37,7 +37,7 @@ comment on table app.audit_pending is 'Notes of the running transactions for the
 comment on column app.audit_pending.xact is 'The transaction';
 comment on column app.audit_pending.id is 'Identifier';
 comment on column app.audit_pending.tenant_id is 'The tenant';
-comment on column app.audit_pending.action is 'bulk or refused';
+comment on column app.audit_pending.action is 'bulk, refused or visited';
 comment on column app.audit_pending.operation is 'Operation that was refused; null for the one that runs';
 comment on column app.audit_pending.resource is 'As in tenant.audit';
 comment on column app.audit_pending.changes is 'As in tenant.audit';
@@ -171,6 +171,23 @@ end
 $$;
 comment on function tenant.audit_refused(text, text, text, int) is 'Enters a refused access decision in the entered tenant''s audit';
 
+-- Enters what an operator asks for on a visit, also where nothing is written: the tenant sees what was looked at.
+create or replace function tenant.audit_visited(resource text, path text)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if app.tenant_id() is null or app.actor() !~ '^operator:' then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  insert into app.audit_pending (tenant_id, action, operation, resource, changes)
+  values (app.tenant_id(), 'visited', left(current_setting('app.operation', true), 100), coalesce(left(resource, 300), '-'),
+    jsonb_build_object('path', left(path, 500)));
+end
+$$;
+comment on function tenant.audit_visited(text, text) is 'Enters in the entered tenant''s audit what an operator asks for on a visit';
+
 -- Where the entered tenant's chain ends; no row before its first entry.
 create or replace function tenant.audit_head() returns table (seq bigint, hash bytea)
 language sql stable security definer
@@ -274,13 +291,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  execute format('comment on table %s is %L', target, obj_description(target, 'pg_class') || '. Not audited: ' || why);
+  execute format('comment on table %s is %L', target, concat(obj_description(target, 'pg_class'), '. Not audited: ', why));
 end
 $$;
 comment on procedure tenant.not_audited(regclass, text) is 'Says why a table is not audited';
 
 revoke all on all routines in schema tenant from public;
-grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_head() to :"tenant_login";
+grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_visited(text, text), tenant.audit_head() to :"tenant_login";
 
 -- Everything is taken away first, so that a line that is removed below is found by the proof.
 do $$
@@ -301,11 +318,11 @@ begin
 end
 $$;
 
--- Notes are entered at the commit: refused decisions one by one, what statements did once a table.
+-- Notes are entered at the commit: refused decisions and visits one by one, what statements did once a table.
 call tenant.audit_function('audit_note', $body$
   entry_action := new.action;
   entry_resource := new.resource;
-  if new.action = 'refused' then
+  if new.action in ('refused', 'visited') then
     delete from app.audit_pending p where p.xact = new.xact and p.id = new.id;
     detail := new.changes;
     entry_operation := new.operation;

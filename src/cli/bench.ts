@@ -1,5 +1,6 @@
 // `bench`: measures and prints name, value, goal and whether it was reached. Each suite is a file in src/bench.
 import { type Config, UNLIMITED } from "../config.ts";
+import { benchAccess } from "../bench/access/suite.ts";
 import { benchMain } from "../bench/main.ts";
 import { benchWall } from "../bench/wall/suite.ts";
 import { endProgram } from "../embedded/shutdown.ts";
@@ -17,7 +18,11 @@ export interface Measurement {
   note?: string;
 }
 
-const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = { main: benchMain, wall: benchWall };
+const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = {
+  main: benchMain,
+  wall: benchWall,
+  access: benchAccess,
+};
 
 /** Runs a suite. The exit code is 1 when a goal was not reached. */
 export async function bench(options: { config: Config; suite: string; json: boolean }): Promise<void> {

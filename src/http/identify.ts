@@ -1,7 +1,6 @@
 // The caller behind an API key or a token of another issuer: looked up in the tenant, once a process. That it is still in
 // force the database says with each statement, as for everyone.
 import { AppError } from "../errors.ts";
-import type { PresentedKey } from "../identity/api_keys.ts";
 import { actorOf, type KeyPrincipal, type OperatorPrincipal, type Principal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { identifyToken } from "../tenancy/external/bearer.ts";

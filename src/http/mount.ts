@@ -4,7 +4,6 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { AppError } from "../errors.ts";
-import type { PresentedKey } from "../identity/api_keys.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { Hosts } from "../tenancy/locate.ts";
 import { hostName, requestHost } from "../tenancy/locate.ts";

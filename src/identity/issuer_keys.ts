@@ -77,18 +77,14 @@ export class IssuerKeys {
     const usable = loaded && now() - loaded.at < times.staleMs ? loaded : undefined;
     if (this.#failure && now() - this.#failure.at < times.retryMs) {
       if (usable) return usable;
-      throw this.#unavailable(this.#failure.cause);
+      throw new KeysUnavailable(`The keys of "${this.#source.issuer}" cannot be had`, { cause: this.#failure.cause });
     }
     try {
       return await this.#load();
     } catch (error) {
       if (usable) return usable;
-      throw this.#unavailable(error);
+      throw new KeysUnavailable((error as Error).message, { cause: error });
     }
-  }
-
-  #unavailable(cause: unknown): KeysUnavailable {
-    return new KeysUnavailable(`The keys of "${this.#source.issuer}" cannot be had`, { cause });
   }
 
   #mayLookAgain(): boolean {

@@ -21,8 +21,8 @@ export interface MemberPrincipal extends TenantCaller {
   role: string;
   /** Whether it sees only the rows of its units. */
   unitsOnly: boolean;
-  /** The person at an issuer of the tenant's own whose token was shown; there is no session then. */
-  external?: { providerId: string; subject: string };
+  /** The person at an issuer of the tenant's own whose token was shown, by the rules of that version; there is no session then. */
+  external?: { providerId: string; subject: string; version: string };
   /** The account that signed in; null where an issuer of the tenant's own vouched, whose word counts in this tenant only. */
   accountId: string | null;
   /** When the account showed its password, Unix seconds. */

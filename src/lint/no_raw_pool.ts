@@ -13,6 +13,7 @@ export const PAST_THE_DOORS: Allowed = {
   "src/cli/local.ts": "makes the customer's database of the demo",
   "src/demo/isolation.ts": "attacks as the run-time login, past the doors on purpose",
   "src/bench/main.ts": "counts round trips of a pool of its own",
+  "src/bench/access/": "counts round trips of pools of its own, and fills a server of its own",
   "src/bench/wall/": "measures connections and drivers themselves, on a server of its own",
   "src/prove/": "attacks as the run-time login, past the doors on purpose",
   "src/testing/fresh.ts": "makes the databases of tests",

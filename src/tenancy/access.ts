@@ -24,7 +24,8 @@ function readMember(tx: Tx, { memberId, sessionId, external }: MemberPrincipal) 
   const live = external
     ? sql`exists (select from tenant.identities i
         join tenant.identity_providers p on p.tenant_id = i.tenant_id and p.id = i.provider_id
-        where i.member_id = m.id and i.provider_id = ${external.providerId} and i.subject = ${external.subject} and p.enabled)`
+        where i.member_id = m.id and i.provider_id = ${external.providerId} and i.subject = ${external.subject}
+          and p.enabled and p.updated_at::text = ${external.version})`
     : sql`exists (select from tenant.sessions s where s.tenant_id = m.tenant_id and s.member_id = m.id
         and s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now())`;
   return tx<MemberRow>`select m.role, m.access_version, r.effective, r.units_only
@@ -53,6 +54,7 @@ export class CurrentAccess {
       : null;
     this.#known.delete(idOf(principal));
     if (principal.kind === "key") this.forgetKey(principal.keyId);
+    if (principal.kind === "member" && principal.external) services.external.forget(tenant.id, principal.sessionId);
     if (!fresh) throw new AppError("unauthorized", "Sign in again: your access has ended");
     if (this.#known.size >= MAX_CALLERS) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(idOf(fresh), fresh);

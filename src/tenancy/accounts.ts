@@ -2,7 +2,7 @@
 // of its address. What must not happen here: believing anything that a placement says — its owner may write there at will.
 import { createHmac } from "node:crypto";
 import { newId } from "../db/ids.ts";
-import type { Tx } from "../db/sql.ts";
+import { sql, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 import type { Servers } from "./servers.ts";
 
@@ -12,6 +12,12 @@ export function emailDigest(servers: Servers, email: string): Uint8Array {
     createHmac("sha256", servers.accountKey).update(`email:${email.trim().toLowerCase()}`).digest(),
   );
 }
+
+/**
+ * `sessions_after` from now on: the next whole second, since sessions know theirs in seconds. Whoever shows the password that
+ * is in force after this counts from there, see `now` of the credentials; so nothing that began before gets past it.
+ */
+export const sessionsEnd = sql`greatest(accounts.sessions_after, date_trunc('second', now())) + interval '1 second'`;
 
 /** A link that was mailed. */
 export interface AccountToken {
@@ -77,7 +83,7 @@ export async function redeemAccountToken(
     on conflict (email_digest) do update set password_hash = coalesce(${passwordHash}, accounts.password_hash),
       password_changed_at = case when ${passwordHash}::text is null then accounts.password_changed_at else now() end,
       must_change_password = case when ${passwordHash}::text is null then accounts.must_change_password else false end,
-      sessions_after = case when ${passwordHash}::text is null then accounts.sessions_after else now() end
+      sessions_after = case when ${passwordHash}::text is null then accounts.sessions_after else ${sessionsEnd} end
     returning id`;
   if (!account) throw new AppError("invalid_token", "Ask for a new link");
   await tx`insert into platform.memberships (account_id, tenant_id, member_id)
@@ -92,8 +98,8 @@ export async function redeemAccountToken(
  */
 export function setAccountPassword(tx: Tx, accountId: string, passwordHash: string) {
   return tx<{ now: number }>`update platform.accounts set password_hash = ${passwordHash}, must_change_password = false,
-    password_changed_at = now(), sessions_after = now() where id = ${accountId}
-    returning floor(extract(epoch from now()))::float8 as now`.map((rows) => rows[0]?.now ?? 0);
+    password_changed_at = now(), sessions_after = ${sessionsEnd} where id = ${accountId}
+    returning extract(epoch from sessions_after)::float8 as now`.map((rows) => rows[0]?.now ?? 0);
 }
 
 /** Uses a reset link and all others of its account up; gives the account's id, or undefined when another was first. */
@@ -136,7 +142,7 @@ export function listMemberships(tx: Tx, accountId: string, authenticatedAt: numb
     from platform.accounts a join platform.memberships m on m.account_id = a.id
     join platform.tenants t on t.id = m.tenant_id
     where a.id = ${accountId} and a.status = 'active' and not a.must_change_password
-      and date_trunc('second', a.sessions_after) <= to_timestamp(${authenticatedAt}) and t.status not in ('provisioning', 'deleted', 'erased')
+      and a.sessions_after <= to_timestamp(${authenticatedAt}) and t.status not in ('provisioning', 'deleted', 'erased')
     order by t.name, t.id`;
 }
 

@@ -16,8 +16,12 @@ const OPEN = [
   "auth.forgotPassword",
   "auth.impersonate",
   "auth.login",
+  "auth.oidcCallback",
+  "auth.oidcFinish",
+  "auth.oidcStart",
   "auth.passkey",
   "auth.passkeyOptions",
+  "auth.providers",
   "auth.refresh",
   "auth.resetPassword",
   "auth.secondFactor",
@@ -27,6 +31,7 @@ const OPEN = [
   "invitations.accept",
   "invitations.show",
   "operators.login",
+  "operators.setPassword",
   "slugs.check",
 ];
 
@@ -40,6 +45,7 @@ const PAGES = [
   "GET /docs/:asset",
   "GET /docs/start.js",
   "GET /openapi.json",
+  "GET /operators/set-password",
   "GET /t/:slug/accept-invitation",
   "GET /t/:slug/reset-password",
   "GET /t/:slug/setup-password",

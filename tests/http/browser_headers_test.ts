@@ -7,7 +7,7 @@ import { createApp } from "../../src/app.ts";
 import { bootApp, type TestApp } from "../support/app.ts";
 import { sendRaw } from "./raw.ts";
 
-const PAGES = ["/docs", "/t/some-tenant/setup-password", "/dev/mail"];
+const PAGES = ["/docs", "/t/some-tenant/setup-password", "/operators/set-password", "/dev/mail"];
 const REST = ["/openapi.json", "/docs/start.js", "/docs/swagger-ui.css", "/assets/setup.js", "/health", "/ready"];
 const ALWAYS = {
   "cross-origin-opener-policy": /^same-origin$/,

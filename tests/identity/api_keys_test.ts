@@ -31,7 +31,17 @@ Deno.test("newApiKey() never makes the same key twice", () => {
 
 Deno.test("readApiKey() refuses a key with any one character changed, cut or added", () => {
   const { key } = newApiKey(TENANTS[0]);
-  const bad = [key.slice(0, -1), `${key}0`, key.slice(1), key.toLowerCase(), ` ${key}`, `${key}\n`, "bh_", "bh_op_", ""];
+  const bad = [
+    key.slice(0, -1),
+    `${key}0`,
+    key.slice(1),
+    key.toLowerCase(),
+    ` ${key}`,
+    `${key}\n`,
+    "bh_",
+    "bh_op_",
+    "",
+  ];
   for (let at = 0; at < key.length; at++) {
     const other = key[at] === "x" ? "y" : "x";
     bad.push(key.slice(0, at) + other + key.slice(at + 1));
@@ -40,7 +50,8 @@ Deno.test("readApiKey() refuses a key with any one character changed, cut or add
   for (const text of bad) {
     assert.throws(
       () => readApiKey(text),
-      (error) => error instanceof AppError && error.code === "unauthorized" && !error.message.includes(key.slice(30, 40)),
+      (error) =>
+        error instanceof AppError && error.code === "unauthorized" && !error.message.includes(key.slice(30, 40)),
       text,
     );
   }
@@ -49,7 +60,9 @@ Deno.test("readApiKey() refuses a key with any one character changed, cut or add
 Deno.test("redactText() hides a key, also a cut one, wherever it stands", () => {
   for (const tenantId of [TENANTS[0], null]) {
     const { key } = newApiKey(tenantId);
-    for (const text of [key, `the key ${key} was used`, `x-api-key: ${key}`, `{"a":"${key}"}`, `…${key.slice(0, -6)}…`]) {
+    for (
+      const text of [key, `the key ${key} was used`, `x-api-key: ${key}`, `{"a":"${key}"}`, `…${key.slice(0, -6)}…`]
+    ) {
       const shown = redactText(text);
       assert.ok(!shown.includes(key.slice(-40, -20)), shown);
       assert.match(shown, /\[redacted\]/);

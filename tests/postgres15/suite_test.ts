@@ -7,6 +7,7 @@ if (onPostgres15()) {
   await import("../proof/rollout_test.ts");
   await import("../proof/faults_test.ts");
   await import("../access/tables_test.ts");
+  await import("../access/unit_rows_test.ts");
   await import("../platform/byo_test.ts");
   await import("../sql/comments_test.ts");
   await import("../db/hands_test.ts");

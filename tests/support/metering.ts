@@ -55,7 +55,7 @@ export async function madeMeter(
 
 /** Imports a file. */
 export function importFile(
-  app: TestApp,
+  app: Pick<TestApp, "ask">,
   token: string,
   meterId: string,
   raw: BodyInit,

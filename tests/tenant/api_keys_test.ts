@@ -162,46 +162,59 @@ Deno.test("a key of one tenant opens no other, however that is named, and both a
   }
 });
 
-Deno.test("a key does what its scopes say and no more, and a change of them holds at its next request", loose, async () => {
-  const { id, key } = await make();
-  const building = { name: "Tower", address: "1 King St", city: "Toronto", country: "CA" };
-  const create = (at: TestProcess = app) => at.ask("POST", "/v1/buildings", { headers: byHeader(key), body: building });
-  refused(await create(), "403 forbidden");
-  refused(await create(other), "403 forbidden");
-  const change = (permissions: unknown) =>
-    app.ask("PATCH", `/v1/api-keys/${id}`, { token: tenant.admin, body: { permissions } });
-  assert.equal((await change({ buildings: ["view", "create"] })).status, 200);
-  for (const at of [other, app]) assert.equal((await create(at)).status, 201);
-  assert.equal((await change({ renters: ["view"] })).status, 200);
-  for (const at of [app, other]) {
-    refused(await create(at), "403 forbidden");
-    refused(await list(byHeader(key), at), "403 forbidden");
-  }
-  refused(await change({ castles: ["view"] }), "400 invalid_request");
-});
+Deno.test(
+  "a key does what its scopes say and no more, and a change of them holds at its next request",
+  loose,
+  async () => {
+    const { id, key } = await make();
+    const building = { name: "Tower", address: "1 King St", city: "Toronto", country: "CA" };
+    const create = (at: TestProcess = app) =>
+      at.ask("POST", "/v1/buildings", { headers: byHeader(key), body: building });
+    refused(await create(), "403 forbidden");
+    refused(await create(other), "403 forbidden");
+    const change = (permissions: unknown) =>
+      app.ask("PATCH", `/v1/api-keys/${id}`, { token: tenant.admin, body: { permissions } });
+    assert.equal((await change({ buildings: ["view", "create"] })).status, 200);
+    for (const at of [other, app]) assert.equal((await create(at)).status, 201);
+    assert.equal((await change({ renters: ["view"] })).status, 200);
+    for (const at of [app, other]) {
+      refused(await create(at), "403 forbidden");
+      refused(await list(byHeader(key), at), "403 forbidden");
+    }
+    refused(await change({ castles: ["view"] }), "400 invalid_request");
+  },
+);
 
-Deno.test("nobody gives a key more than they hold, nor changes, extends or rotates one that holds more", loose, async () => {
-  const role = { key: "key_maker", name: "Makes keys", permissions: { api_keys: ["*"], buildings: ["view"] } };
-  assert.equal((await app.ask("POST", "/v1/roles", { token: tenant.admin, body: role })).status, 201);
-  const { token } = await addPerson(app, tenant, "key_maker");
-  const create = (permissions: unknown) =>
-    app.ask("POST", "/v1/api-keys", { token, body: { name: "Mine", permissions } });
-  for (const more of [{ "*": ["*"] }, { buildings: ["*"] }, { buildings: ["view", "edit"] }, { renters: ["view"] }]) {
-    refused(await create(more), "403 forbidden");
-  }
-  const mine = await create(LOOK);
-  assert.equal(mine.status, 201, JSON.stringify(mine.body));
-  refused(
-    await app.ask("PATCH", `/v1/api-keys/${mine.body.id}`, { token, body: { permissions: { renters: ["view"] } } }),
-    "403 forbidden",
-  );
-  const { id } = await make({ permissions: { buildings: ["*"] } });
-  for (const body of [{ expires_at: null }, { name: "Ours" }, { permissions: LOOK }]) {
-    refused(await app.ask("PATCH", `/v1/api-keys/${id}`, { token, body }), "403 forbidden");
-  }
-  refused(await app.ask("POST", `/v1/api-keys/${id}/rotate`, { token, body: {} }), "403 forbidden");
-  assert.equal((await app.ask("DELETE", `/v1/api-keys/${id}`, { token })).status, 204, "to take away is always allowed");
-});
+Deno.test(
+  "nobody gives a key more than they hold, nor changes, extends or rotates one that holds more",
+  loose,
+  async () => {
+    const role = { key: "key_maker", name: "Makes keys", permissions: { api_keys: ["*"], buildings: ["view"] } };
+    assert.equal((await app.ask("POST", "/v1/roles", { token: tenant.admin, body: role })).status, 201);
+    const { token } = await addPerson(app, tenant, "key_maker");
+    const create = (permissions: unknown) =>
+      app.ask("POST", "/v1/api-keys", { token, body: { name: "Mine", permissions } });
+    for (const more of [{ "*": ["*"] }, { buildings: ["*"] }, { buildings: ["view", "edit"] }, { renters: ["view"] }]) {
+      refused(await create(more), "403 forbidden");
+    }
+    const mine = await create(LOOK);
+    assert.equal(mine.status, 201, JSON.stringify(mine.body));
+    refused(
+      await app.ask("PATCH", `/v1/api-keys/${mine.body.id}`, { token, body: { permissions: { renters: ["view"] } } }),
+      "403 forbidden",
+    );
+    const { id } = await make({ permissions: { buildings: ["*"] } });
+    for (const body of [{ expires_at: null }, { name: "Ours" }, { permissions: LOOK }]) {
+      refused(await app.ask("PATCH", `/v1/api-keys/${id}`, { token, body }), "403 forbidden");
+    }
+    refused(await app.ask("POST", `/v1/api-keys/${id}/rotate`, { token, body: {} }), "403 forbidden");
+    assert.equal(
+      (await app.ask("DELETE", `/v1/api-keys/${id}`, { token })).status,
+      204,
+      "to take away is always allowed",
+    );
+  },
+);
 
 /** A key of every permission that this process knows and that was revoked since. */
 async function endedKey(): Promise<string> {

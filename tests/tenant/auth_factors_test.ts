@@ -138,6 +138,13 @@ Deno.test(
   },
 );
 
+Deno.test("auth.secondFactor is refused when the password was changed between the two steps", loose, async () => {
+  const { email, secret, token } = await withApp();
+  const half = await halfWay(email);
+  ok(await people.post("/v1/auth/change-password", token, { current_password: PASSWORD, new_password: NEW_PASSWORD }));
+  refused(await finish(half, { code: await freshCode(secret) }), "401 invalid_token");
+});
+
 Deno.test("a right password alone does not forget wrong codes", loose, async () => {
   const { email } = await withApp();
   for (let i = 0; i < 5; i++) {

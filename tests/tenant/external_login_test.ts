@@ -2,6 +2,7 @@
 // that began, and that the session counts in its own tenant only.
 import assert from "node:assert/strict";
 import { addPerson, asSystem } from "../support/people.ts";
+import { adminSql } from "../support/postgres.ts";
 import { ok, refused } from "./auth_people.ts";
 import { Outside, SECRET } from "./external_people.ts";
 
@@ -168,6 +169,24 @@ Deno.test(
     await settings(false);
     ok(await outside.signIn(other, mine.id, "ada"));
     assert.ok(id);
+  },
+);
+
+Deno.test(
+  "a sign-in outlasts new keys of the provider; the plan's number of members holds for who joins",
+  loose,
+  async () => {
+    await provider.rotateKeys();
+    ok(await outside.signIn(tenant, row.id, "ada"));
+    const { platformDatabase } = app.services.servers.settings;
+    const platform = await adminSql(platformDatabase);
+    await platform`insert into platform.plans (name, title, member_limit, requests_per_minute) values ('one', 'One', 1, 100000)`;
+    await platform`update platform.tenants set plan = 'one' where id = ${other.id}`;
+    await platform.end();
+    app.services.directory.forget(other.id);
+    const [mine] = ok(await app.ask("GET", "/v1/identity-providers", { token: other.admin })).body.items;
+    refused(await outside.signIn(other, mine.id, "bob"), "409 plan_limit");
+    assert.deepEqual(await outside.members(other, "bob@corp.test"), []);
   },
 );
 

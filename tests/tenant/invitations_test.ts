@@ -145,6 +145,14 @@ Deno.test("a link opens nothing in another tenant, for another address, or as an
   await people.shared`update tenant.invitations set email = ${other.adminEmail} where id = ${id}`;
   await people.shared`alter table tenant.invitations enable trigger all`;
   refused(await accept(token), "401 invalid_token");
+  // Or he says that it was accepted, and by somebody who is a member already.
+  const taken = await invite(newAddress());
+  const [admin] = await membersWith(tenant.adminEmail);
+  await people.shared`alter table tenant.invitations disable trigger all`;
+  await people
+    .shared`update tenant.invitations set status = 'accepted', member_id = ${admin.id} where id = ${taken.id}`;
+  await people.shared`alter table tenant.invitations enable trigger all`;
+  refused(await accept(taken.token), "401 invalid_token");
   assert.deepEqual(await membersWith(other.adminEmail), []);
 });
 

@@ -2,7 +2,8 @@
 // token in another process.
 import assert from "node:assert/strict";
 import { bootApp } from "../support/app.ts";
-import { addPerson } from "../support/people.ts";
+import { importFile, madeMeter } from "../support/metering.ts";
+import { addPerson, asSystem } from "../support/people.ts";
 
 const app = await bootApp({ worker: true });
 const tenant = await app.tenant("role-makers");
@@ -63,6 +64,19 @@ Deno.test("roles.create refuses unknown resources and actions, and names them", 
   const reserved = await ask("POST", "/v1/roles", { key: "manager", name: "Mine" });
   assert.deepEqual([reserved.status, reserved.body.code], [409, "already_exists"]);
   assert.equal((await ask("PATCH", "/v1/roles/manager", { name: "Mine" })).body.code, "invalid_state");
+});
+
+Deno.test("roles.create refuses more roles than a change can reckon", async () => {
+  const full = await app.tenant("full-of-roles");
+  await asSystem(
+    app.services,
+    full.id,
+    (tx) => tx`insert into tenant.roles (key, name) select 'role_' || n, 'Role ' || n from generate_series(1, 199) n`,
+  );
+  const add = (key: string) => ask("POST", "/v1/roles", { key, name: "Another" }, full.admin);
+  assert.equal((await add("last_one")).status, 201);
+  const refused = await add("one_more");
+  assert.deepEqual([refused.status, refused.body.code], [409, "plan_limit"]);
 });
 
 Deno.test("roles cannot include themselves, by whatever way, also when two changes come at once", async () => {
@@ -142,7 +156,7 @@ Deno.test("roles.delete is refused while somebody has the role, it is the defaul
     assert.deepEqual([answer.status, answer.body.code], [409, "still_referenced"]);
     assert.match(answer.body.detail, sentence);
   };
-  await refused(/1 members have it/);
+  await refused(/: a member has it$/);
   await ask("PATCH", `/v1/members/${id}`, { role: "member" });
   assert.equal((await ask("PATCH", "/v1/settings/access", { default_role: key })).status, 200);
   await refused(/the default role/);
@@ -187,6 +201,24 @@ Deno.test("a changed role bites at the next request with the old token in anothe
   assert.deepEqual([await view(), await make()], [200, 201]);
   await ask("PATCH", `/v1/members/${id}`, { status: "suspended" });
   assert.deepEqual([await view(), await make()], [401, 401]);
+});
+
+Deno.test("an upload with an old token is decided by the new rights, and no line of it is lost", async () => {
+  const meter = await madeMeter(app, admin);
+  const key = await newRole({ readings: ["import"], meters: ["view"] });
+  const { token } = await addPerson(app, tenant, key);
+  const mapping = {
+    timestamp: { column: "t", format: "YYYY-MM-DD HH:mm" },
+    value: { column: "v" },
+    zone: { always: "flat" },
+  };
+  const upload = (day: number) =>
+    importFile(other, token, meter.id, `t,v\n2012-01-0${day} 10:00,1\n2012-01-0${day} 11:00,1\n`, { mapping });
+  assert.equal((await upload(1)).body.accepted, 2);
+  await change(key, { permissions: { readings: ["*"] } });
+  assert.equal((await upload(2)).body.accepted, 2);
+  await change(key, { permissions: { meters: ["view"] } });
+  assert.equal((await upload(3)).status, 403);
 });
 
 Deno.test("a role that is given while it changes is the changed one for who got it", async () => {

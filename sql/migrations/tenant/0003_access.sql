@@ -250,7 +250,7 @@ comment on column tenant.identity_providers.client_id is 'Client at the issuer, 
 comment on column tenant.identity_providers.client_secret_sealed is 'Its secret, sealed; null for a public client';
 comment on column tenant.identity_providers.audience is 'Audience that bearer tokens must have; null: none are taken';
 comment on column tenant.identity_providers.jwks_uri is 'Where its keys are; null: by discovery';
-comment on column tenant.identity_providers.claims is 'Names of the claims that carry e-mail, given and family name, role';
+comment on column tenant.identity_providers.claims is 'How its tokens are checked and read: algorithms, names of claims, roles that it may give';
 comment on column tenant.identity_providers.email_domains is 'Domains of addresses that may come; empty: all';
 comment on column tenant.identity_providers.joins is 'Whether somebody unknown becomes a member at the first sign-in';
 comment on column tenant.identity_providers.join_role is 'Role of who joins so';

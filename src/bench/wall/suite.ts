@@ -32,7 +32,7 @@ export async function benchWall(config: Config): Promise<Measurement[]> {
       "policy and proof, executed again and again in one transaction",
       cost.repeated,
       "µs",
-      "what they compute; the rest is what a single execution finds cold",
+      "a loop in the server",
     ),
     shown(
       "policy and proof, planning of a query",

@@ -1,5 +1,5 @@
-// The same visit without HTTP, by the doors and as (b) does it, turn about: of a request's time most is the same for both,
-// so the speed of requests says little of what the doors themselves give.
+// The same visit without HTTP, by the doors and as (b) does it, turn about: what the two ways to the database cost by
+// themselves, beside the speed of whole requests.
 import type { Measurement } from "../../cli/bench.ts";
 import { OWN_ROLES } from "../../db/names.ts";
 import { startChild } from "./child.ts";

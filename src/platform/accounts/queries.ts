@@ -1,5 +1,6 @@
 // Statements on accounts for operators, who know an address and what has been verified by other means.
 import type { Tx } from "../../db/sql.ts";
+import { sessionsEnd } from "../../tenancy/accounts.ts";
 
 /** What can be told of an account; the address is not known here. */
 export interface AccountState {
@@ -25,11 +26,11 @@ export function showAccount(tx: Tx, digest: Uint8Array) {
 
 /** Requires a new password; sessions that began before end. */
 export function requirePasswordChange(tx: Tx, id: string) {
-  return tx`update platform.accounts set must_change_password = true, sessions_after = now() where id = ${id}`;
+  return tx`update platform.accounts set must_change_password = true, sessions_after = ${sessionsEnd} where id = ${id}`;
 }
 
 /** Lets an account sign in or not; when not, its sessions end. */
 export function setAccountStatus(tx: Tx, id: string, status: AccountState["status"]) {
   return tx`update platform.accounts set status = ${status},
-    sessions_after = case when ${status} = 'disabled' then now() else sessions_after end where id = ${id}`;
+    sessions_after = case when ${status} = 'disabled' then ${sessionsEnd} else sessions_after end where id = ${id}`;
 }

@@ -7,7 +7,14 @@ import { page, pageOf, toPage } from "../../http/paging.ts";
 import { route } from "../../http/route.ts";
 import { recordEvent } from "../events/queries.ts";
 import { mailLink } from "./links.ts";
-import { newOperator, type Operator, operatorAnswer, type OperatorChange, operatorChange, operatorQuery } from "./model.ts";
+import {
+  newOperator,
+  type Operator,
+  operatorAnswer,
+  type OperatorChange,
+  operatorChange,
+  operatorQuery,
+} from "./model.ts";
 import * as queries from "./queries.ts";
 import { DECIDERS, INSPECTORS } from "./roles.ts";
 
@@ -80,7 +87,8 @@ export const update = route({
   method: "patch",
   path: "/v1/operators/{id}",
   summary: "Change an operator: names, role, status",
-  description: "Another role or status ends the operator's tokens and visits at once. Refused with `last_admin` for the " +
+  description:
+    "Another role or status ends the operator's tokens and visits at once. Refused with `last_admin` for the " +
     "last superadmin who can log in.",
   tag,
   roles: DECIDERS,

@@ -33,7 +33,9 @@ you are an operator of Bulkhead (${operator.role}). Set your password here:
 
 ${publicUrl}/operators/set-password#token=${token}
 
-The link works once, until ${expiresAt.toISOString().slice(0, 16).replace("T", " ")} UTC. Ask a superadmin for a new one.
+The link works once, until ${
+      expiresAt.toISOString().slice(0, 16).replace("T", " ")
+    } UTC. Ask a superadmin for a new one.
 
 For programs, the same as a call:
 

@@ -87,12 +87,18 @@ export async function updateOperator(tx: Tx, before: Operator, change: OperatorC
 
 /** Sets the password; all tokens that were issued before end. Undefined: disabled meanwhile. */
 export function setPassword(tx: Tx, id: string, passwordHash: string): Query<Versioned | undefined> {
-  return tx<Versioned>`update platform.operators set password_hash = ${passwordHash}, access_version = access_version + 1
+  return tx<
+    Versioned
+  >`update platform.operators set password_hash = ${passwordHash}, access_version = access_version + 1
     where id = ${id} and status = 'active' returning ${COLUMNS}, access_version`.map((rows) => rows[0]);
 }
 
 /** Keeps a link; earlier ones of the operator stop working. */
-export function keepLink(tx: Tx, operatorId: string, link: { hash: Uint8Array; expiresAt: Date }): Query<Rows<unknown>> {
+export function keepLink(
+  tx: Tx,
+  operatorId: string,
+  link: { hash: Uint8Array; expiresAt: Date },
+): Query<Rows<unknown>> {
   return tx`with old as (
       update platform.operator_tokens set used_at = now() where operator_id = ${operatorId} and used_at is null
     )

@@ -8,7 +8,7 @@ import type { LockKeys } from "./lockout.ts";
 export interface Credentials {
   /** Seconds to wait, whether there is such an account or not. */
   wait: number | null;
-  /** Unix seconds by the platform's clock, which is also that of `sessions_after`. */
+  /** From when a session counts that begins with what was read here: Unix seconds, not before `sessions_after`. */
   now: number;
   /** Null: there is no such account. */
   account: {
@@ -39,7 +39,7 @@ interface Row {
 function read(tx: Tx, which: Fragment, tenantId: string, keys: LockKeys | null) {
   return tx<Row>`select (select extract(epoch from max(locked_until) - now())::float8 from platform.login_failures
         where key in (${keys?.account ?? null}, ${keys?.address ?? null}) and locked_until > now()) as wait,
-      floor(extract(epoch from now()))::float8 as now, a.id, a.email_digest, a.password_hash, a.must_change_password, a.status, m.member_id,
+      greatest(floor(extract(epoch from now())), extract(epoch from a.sessions_after))::float8 as now, a.id, a.email_digest, a.password_hash, a.must_change_password, a.status, m.member_id,
       array(select distinct f.kind from platform.account_factors f
         where f.account_id = a.id and f.confirmed_at is not null order by f.kind desc) as factors
     from (select) nobody left join platform.accounts a on ${which}
@@ -66,12 +66,20 @@ export function getCredentials(tx: Tx, id: string, tenantId: string) {
   return read(tx, sql`a.id = ${id}`, tenantId, null);
 }
 
-/** Whether the account may go on with a session in the tenant that began with its password at this Unix second. */
-export function maySessionGoOn(tx: Tx, session: { accountId: string; tenantId: string; authenticatedAt: number }) {
+/**
+ * Whether the account may go on with a session in the tenant that began with its password at this Unix second; not where it
+ * must change the password, unless it `mustChangePassword` anyway.
+ */
+export function maySessionGoOn(
+  tx: Tx,
+  session: { accountId: string; tenantId: string; authenticatedAt: number; mustChangePassword?: boolean },
+) {
   return tx<{ goes_on: boolean }>`select exists (select from platform.accounts a
       join platform.memberships m on m.account_id = a.id and m.tenant_id = ${session.tenantId}
-      where a.id = ${session.accountId} and a.status = 'active' and not a.must_change_password
-        and date_trunc('second', a.sessions_after) <= to_timestamp(${session.authenticatedAt})) as goes_on`.map((
+      where a.id = ${session.accountId} and a.status = 'active'
+        and (${
+    session.mustChangePassword ?? false
+  } or not a.must_change_password) and a.sessions_after <= to_timestamp(${session.authenticatedAt})) as goes_on`.map((
     rows,
   ) => rows[0].goes_on);
 }

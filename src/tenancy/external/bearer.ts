@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { createExternalIssuers, type ExternalIssuers, issuerOf } from "../../identity/external_tokens.ts";
 import type { Fetch } from "../../integrations/egress/fetch.ts";
-import { createOidc, type Oidc } from "../../integrations/oidc/oidc.ts";
+import type { Oidc } from "../../integrations/oidc/oidc.ts";
 import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
 import type { MemberPrincipal } from "../../identity/principal.ts";
 import type { TenantRecord } from "../directory.ts";
@@ -19,20 +19,26 @@ export interface External {
   issuers: ExternalIssuers;
   trusted: TrustedIssuers;
   people: KnownPeople;
+  /** What is kept of a tenant's issuers and of a person has moved on. */
+  forget(tenantId: string, person: string): void;
   /** Goes out through the egress check. */
   fetch: Fetch;
   /** Whether issuers on this machine may speak plain http. */
   allowLoopback: boolean;
 }
 
-/** @param options `fetch` must go through the egress check. */
-export function createExternal(options: { fetch: Fetch; allowLoopback: boolean }): External {
+/** @param options `fetch`, also that of `oidc`, must go through the egress check. */
+export function createExternal(options: Pick<External, "oidc" | "fetch" | "allowLoopback">): External {
+  const [trusted, people] = [new TrustedIssuers(), new KnownPeople()];
   return {
     ...options,
-    oidc: createOidc(options),
     issuers: createExternalIssuers(options),
-    trusted: new TrustedIssuers(),
-    people: new KnownPeople(),
+    trusted,
+    people,
+    forget(tenantId, person) {
+      trusted.forget(tenantId);
+      people.forget(person);
+    },
   };
 }
 
@@ -46,6 +52,10 @@ export class KnownPeople {
   get(key: string): KnownMember | undefined {
     const known = this.#kept.get(key);
     return known && known.until > Date.now() ? known.member : undefined;
+  }
+
+  forget(key: string): void {
+    this.#kept.delete(key);
   }
 
   keep(key: string, member: KnownMember): void {
@@ -83,7 +93,7 @@ export async function identifyToken(services: Services, token: string, showing: 
     throw error;
   });
   const person = readPerson(identity, provider, tenant);
-  const key = JSON.stringify([tenant.id, provider.id, person.subject]);
+  const key = nameOf(tenant.id, provider.id, person.subject);
   let member = people.get(key);
   if (!member) {
     beforeLookup();
@@ -110,7 +120,7 @@ function toPrincipal(
     memberId: member.id,
     tenantId: by.tenant.id,
     sessionId: nameOf(by.tenant.id, by.provider.id, by.subject),
-    external: { providerId: by.provider.id, subject: by.subject },
+    external: { providerId: by.provider.id, subject: by.subject, version: by.provider.version },
     role: member.role,
     permissions: member.effective ?? builtIn?.permissions ?? {},
     unitsOnly: member.units_only ?? builtIn?.unitsOnly ?? false,

@@ -60,12 +60,14 @@ export interface Provider {
   joins: boolean;
   join_role: string;
   enabled: boolean;
+  /** Another one with each change. */
+  version: string;
 }
 
 /** Its columns. */
 export const providerColumns =
   sql`id, name, issuer, client_id, client_secret_sealed, audience, jwks_uri, claims, email_domains,
-  joins, join_role, enabled`;
+  joins, join_role, enabled, updated_at::text as version`;
 
 /** The issuers that are in use, or the one that is named. Rows that were written past the API and say nonsense are left out. */
 export function listEnabledProviders(tx: Tx, id: string | null = null) {

@@ -8,6 +8,7 @@ import type { AuthenticationResponse } from "../../identity/passkey_messages.ts"
 import { createRecoveryCodes } from "../../identity/recovery_codes.ts";
 import { verifyTotp } from "../../identity/totp.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
+import { maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
 import { type Factor, factorScope, listFactors, useFactor, useRecoveryCode } from "../../tenancy/accounts/factors.ts";
 import { refuseLocked, settle } from "../../tenancy/accounts/lockout.ts";
 import { beginState, finishState, STATE_SECONDS, tryState } from "../../tenancy/accounts/sign_in_states.ts";
@@ -118,6 +119,8 @@ const secondFactor = route({
     const use = await checkFactor(call, accountId, given, challenge);
     const used = use !== null && await call.asPlatform(async (tx) => {
       refuseLocked(await settle(tx, keys, { accountId, done: true }));
+      const begun = { ...who.account, accountId, tenantId: call.tenant.id };
+      if (!await maySessionGoOn(tx, begun)) throw new AppError("invalid_token", "Begin to sign in again");
       if (!await use(tx) || !await finishState(tx, state.hash)) throw refusal;
       return true;
     }).catch((error) => {

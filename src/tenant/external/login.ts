@@ -47,7 +47,6 @@ function checkRedirect(call: Call, text: string | undefined): string | null {
 
 const start = route({
   operation: "auth.oidcStart",
-  limit: "strict",
   method: "post",
   path: "/v1/auth/oidc/start",
   summary: "Begin to sign in at an identity provider",
@@ -68,7 +67,6 @@ const start = route({
 
 const callback = route({
   operation: "auth.oidcCallback",
-  limit: "strict",
   method: "get",
   path: "/v1/auth/oidc/callback",
   summary: "Where the identity provider sends the browser back to",
@@ -93,7 +91,6 @@ const callback = route({
 
 const finish = route({
   operation: "auth.oidcFinish",
-  limit: "strict",
   method: "post",
   path: "/v1/auth/oidc/finish",
   summary: "Finish to sign in, with the answer of the identity provider",

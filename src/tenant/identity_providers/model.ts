@@ -8,8 +8,8 @@ import { roleKey } from "../roles/model.ts";
 
 const url = z.string().max(500).refine(
   (value) => externalIssuer.shape.issuer.safeParse(value).success,
-  "Give an https address without user name, query or fragment",
-);
+  "Give an https address without user name or fragment",
+).openapi({ format: "uri", example: "https://id.example.org" });
 
 const domain = z.string().trim().toLowerCase().max(253)
   .regex(

@@ -3,7 +3,7 @@
 import { newId } from "../../db/ids.ts";
 import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
-import { type Call, route } from "../../http/route.ts";
+import { type Call, NO_VISITORS, route } from "../../http/route.ts";
 import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
 import { isDocumentUrl } from "../../identity/issuer_documents.ts";
 import { readRules, secretScope } from "../../tenancy/external/providers.ts";
@@ -29,7 +29,7 @@ export function redirectUri(call: Call): string {
 }
 
 function shown(call: Call, row: queries.StoredProvider): IdentityProvider {
-  const { claims, client_secret_sealed: sealed, ...rest } = row;
+  const { claims, client_secret_sealed: sealed, version: _, ...rest } = row;
   const { names, ...rules } = readRules(claims) ?? readRules({})!;
   return { ...rest, ...rules, claims: names, has_secret: sealed !== null, redirect_uri: redirectUri(call) };
 }
@@ -88,6 +88,7 @@ const create = route({
     "Its word counts in this tenant only.",
   tag,
   can: "settings.edit",
+  callers: NO_VISITORS,
   body: newIdentityProvider,
   idempotent: true,
   status: 201,
@@ -113,6 +114,7 @@ const update = route({
     "Turning it off, or taking what its tokens are checked by away, ends the sessions of its people at once.",
   tag,
   can: "settings.edit",
+  callers: NO_VISITORS,
   params: byId,
   body: identityProviderChange,
   answer: identityProvider,
@@ -155,6 +157,7 @@ const remove = route({
   description: "Members who came by it stay members, and can sign in only in another way.",
   tag,
   can: "settings.edit",
+  callers: NO_VISITORS,
   params: byId,
   status: 204,
   answer: null,
@@ -180,6 +183,7 @@ const check = route({
   summary: "Try whether an identity provider can be used, and say what is wrong",
   tag,
   can: "settings.edit",
+  callers: NO_VISITORS,
   params: byId,
   readOnly: true,
   answer: providerCheck,

@@ -95,7 +95,7 @@ export async function deleteRole(tx: Tx, key: string): Promise<void> {
       (select min(key) from tenant.roles where ${key} = any(includes)) as roles,
       (select count(*)::int from tenant.members where custom_role = ${key}) as members`;
   const by = uses.members > 0
-    ? `${uses.members} members have it`
+    ? `${uses.members === 1 ? "a member has" : `${uses.members} members have`} it`
     : uses.settings
     ? "it is the default role"
     : uses.roles !== null

@@ -11,6 +11,9 @@ import type { StoredRole } from "./queries.ts";
 
 const tag = "Roles";
 
+/** Roles of a tenant's own: a change reckons all of them. */
+const MAX_ROLES = 200;
+
 const permissions = route({
   operation: "roles.permissions",
   method: "get",
@@ -68,6 +71,9 @@ const create = route({
       const { key, description = null, permissions, ...rest } = call.body;
       if (known.has(key) || Object.hasOwn(BUILT_IN_ROLES, key)) {
         throw new AppError("already_exists", `There is a role "${key}" already`);
+      }
+      if (known.size >= MAX_ROLES) {
+        throw new AppError("plan_limit", `A tenant has at most ${MAX_ROLES} roles of its own`);
       }
       const made = { ...rest, key, description, permissions: mergePermissions([permissions]), effective: {} };
       known.set(key, made);
