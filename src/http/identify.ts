@@ -46,13 +46,13 @@ function inUse<P extends KeyPrincipal | OperatorPrincipal>(
   tenant: TenantRecord | null,
   services: Services,
 ): P {
-  const id = caller.keyId!;
+  const id = `${tenant?.id} ${caller.keyId}`;
   if (Date.now() - (noted.get(id) ?? 0) < NOTE_EVERY_MS) return caller;
   noted.delete(id);
   if (noted.size >= MAX_NOTED) noted.delete(noted.keys().next().value!);
   noted.set(id, Date.now());
   noteUse(caller, tenant, services).catch((error) =>
-    services.log.warn("The use of an API key could not be noted", { key: id, reason: String(error) })
+    services.log.warn("The use of an API key could not be noted", { key: caller.keyId, reason: String(error) })
   );
   return caller;
 }

@@ -35,7 +35,8 @@ export function limitsOfCaller(
   if (limit === "none") return [];
   const limits = standingLimits(principal, tenant, services.config);
   if (limit !== "strict") return limits;
-  const key = `strict:${actorOf(principal).replace(":units", "")}`; // the same person, whatever rows are seen
+  // Ids are a placement's own: they count beside their tenant. The same person, whatever rows are seen.
+  const key = `strict:${tenant ? `${tenant.id}:` : ""}${actorOf(principal).replace(":units", "")}`;
   return [{ name: "strict", key, allowance: services.config.LIMIT_STRICT_PER_MINUTE, closed: true }, ...limits];
 }
 
@@ -49,7 +50,7 @@ function standingLimits(principal: Principal, tenant: TenantRecord | null, confi
   const allowance = config.LIMIT_TENANT_PER_MINUTE ?? tenant.limits.requests_per_minute;
   const limits: Limit[] = [{ name: "tenant", key: `tenant:${tenant.id}`, allowance }];
   if (principal.kind === "key" && principal.requestsPerMinute !== null) {
-    limits.unshift({ name: "key", key: `key:${principal.keyId}`, allowance: principal.requestsPerMinute });
+    limits.unshift({ name: "key", key: `key:${tenant.id}:${principal.keyId}`, allowance: principal.requestsPerMinute });
   }
   return limits;
 }

@@ -74,7 +74,7 @@ export class CurrentAccess {
   }
 
   async #key(services: Services, tenant: TenantRecord, principal: KeyPrincipal) {
-    return await read(services, tenant, (tx) => readKey(tx, { id: principal.keyId }));
+    return await readTenantKey(services, tenant, { id: principal.keyId });
   }
 
   /** The caller with this key, if it was looked up here before. */
@@ -85,7 +85,7 @@ export class CurrentAccess {
 
   /** Looks a tenant's key up; null when there is no such live one. */
   async findTenantKey(services: Services, tenant: TenantRecord, key: PresentedKey): Promise<KeyPrincipal | null> {
-    return this.#keep(key, await read(services, tenant, (tx) => readKey(tx, { hash: key.hash })));
+    return this.#keep(key, await readTenantKey(services, tenant, key));
   }
 
   /** Looks an operator's key up; null when there is no such live one, or its owner may not act with its role any more. */
@@ -127,7 +127,15 @@ async function read<T>(services: Services, tenant: TenantRecord, work: (tx: Tx) 
   return await services.doors.asTenant(await services.targets.context(tenant, entering), work);
 }
 
+/** Whatever a placement says of a key, it is one of the tenant that was entered. */
+async function readTenantKey(services: Services, tenant: TenantRecord, by: { id: string } | { hash: Uint8Array }) {
+  const found = await read(services, tenant, (tx) => readKey(tx, by));
+  return found && { ...found, tenantId: tenant.id };
+}
+
+/** What a caller is known by: ids are the placements' own, so those of two tenants may be the same. */
 function idOf(principal: TenantPrincipal): string {
-  if (principal.kind === "member") return principal.sessionId;
-  return principal.kind === "key" ? principal.keyId : principal.impersonationId;
+  const { tenantId, kind } = principal;
+  const id = kind === "member" ? principal.sessionId : kind === "key" ? principal.keyId : principal.impersonationId;
+  return `${tenantId} ${id}`;
 }

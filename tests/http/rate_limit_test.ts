@@ -197,12 +197,12 @@ Deno.test(
     const visit = { ...inside, kind: "impersonator" as const, impersonationId: "i", operatorId: "o", email: "", readOnly: true };
     const counted = (principal: Principal, at: TenantRecord | null = record) =>
       limitsOfCaller(principal, at, { services: app.services }).map(({ key, allowance }) => [key, allowance]);
-    assert.deepEqual(counted(key), [["key:k", 7], [`tenant:${tenant.id}`, 1_200]]);
+    assert.deepEqual(counted(key), [[`key:${tenant.id}:k`, 7], [`tenant:${tenant.id}`, 1_200]]);
     assert.deepEqual(counted({ ...key, requestsPerMinute: null }), [[`tenant:${tenant.id}`, 1_200]]);
     assert.deepEqual(counted({ ...operator, expiresAt: new Date() }, null), [["operator:o", 1_000_000]]);
     assert.deepEqual(counted(visit), [["operator:o", 1_000_000]]);
     const [strict, ...others] = limitsOfCaller(key, record, { limit: "strict", services: app.services });
-    assert.deepEqual([strict.key, strict.closed, others.length], ["strict:key:k", true, 2]);
+    assert.deepEqual([strict.key, strict.closed, others.length], [`strict:${tenant.id}:key:k`, true, 2]);
     assert.deepEqual(limitsOfCaller(key, record, { limit: "none", services: app.services }), []);
   },
 );

@@ -40,7 +40,6 @@ async function endState(id: string) {
   const sql = await adminSql(placement.database, placement.kind === "byo" ? await secondTestServer() : undefined);
   const [inside] = await sql`select
     (select count(*)::int from tenant.members where tenant_id = ${tenant.id}) as members,
-    (select count(*)::int from tenant.setup_tokens where tenant_id = ${tenant.id} and used_at is null) as tokens,
     (select count(*)::int from app.gates where tenant_id = ${tenant.id} and open) as gates,
     (select count(*)::int from app.keys) as keys,
     (select count(*)::int from reference.tariff_zones) as zones`;
@@ -49,6 +48,8 @@ async function endState(id: string) {
     tx`select
       (select count(*)::int from platform.placements p where kind <> 'shared'
         and not exists (select from platform.tenants t where t.placement_id = p.id)) as orphaned_placements,
+      (select count(*)::int from platform.account_tokens
+        where tenant_id = ${tenant.id} and purpose = 'setup' and used_at is null) as tokens,
       (select count(*)::int from platform.servers s where kind = 'byo'
         and not exists (select from platform.placements p where p.server_id = s.id)) as orphaned_servers`);
   return {
@@ -95,8 +96,8 @@ for (const [tier, points] of Object.entries(CUTS)) {
     const expected = await endState(whole.id);
     assert.deepEqual([expected.application, expected.tenant], ["provisioned", "active"]);
     assert.ok(expected.steps.every((state: string) => state === "done"));
-    assert.deepEqual({ ...expected.inside }, { members: 1, tokens: 1, gates: 1, keys: 1, zones: 3 });
-    assert.deepEqual({ ...expected.rows }, { orphaned_placements: 0, orphaned_servers: 0 });
+    assert.deepEqual({ ...expected.inside }, { members: 1, gates: 1, keys: 1, zones: 3 });
+    assert.deepEqual({ ...expected.rows }, { tokens: 1, orphaned_placements: 0, orphaned_servers: 0 });
 
     for (const [at, point] of points.entries()) {
       const cut = await approved(`cut-${tier}-${at}`, tier);
@@ -157,7 +158,7 @@ Deno.test("provision() is taken up after its process was killed", loose, async (
     await pause(LEASE * 1.5);
     await runSaga(app.services, id);
     const end = await endState(id);
-    assert.deepEqual([end.application, end.tenant, end.inside.members, end.inside.tokens], [
+    assert.deepEqual([end.application, end.tenant, end.inside.members, end.rows.tokens], [
       "provisioned",
       "active",
       1,

@@ -10,6 +10,7 @@ import { refusalsOf } from "../../src/tenancy/refusals.ts";
 import { type Answer, bootApp, type TestApp, type TestProcess, type TestTenant } from "../support/app.ts";
 import { billed, importFile, madeMeter, sampleFile } from "../support/metering.ts";
 import { sendValid, tenantOperations } from "../support/operations.ts";
+import { adminSql } from "../support/postgres.ts";
 import { addPerson, asSystem } from "../support/people.ts";
 import { sendRaw } from "../http/raw.ts";
 
@@ -258,6 +259,23 @@ Deno.test("a key of every permission calls nothing that is for people", loose, a
   refused(await app.ask("PATCH", `/v1/api-keys/${id}`, change), "403 forbidden");
   refused(await app.ask("POST", `/v1/api-keys/${id}/rotate`, { headers: byHeader(key), body: {} }), "403 forbidden");
   refused(await app.ask("GET", "/v1/tenants", { headers: byHeader(key) }), "403 forbidden");
+});
+
+Deno.test("a placement that gives its own key another tenant's id gives that one nothing", loose, async () => {
+  const { id, key } = await make();
+  const mine = await make({ permissions: { "*": ["*"] } }, foreign.admin);
+  const sql = await adminSql(app.services.servers.settings.sharedDatabase);
+  const bump = async (tenantId: string) =>
+    void await sql`update tenant.api_keys set access_version = 2 where tenant_id = ${tenantId} and id = ${id}`;
+  await sql`update tenant.api_keys set id = ${id} where tenant_id = ${foreign.id} and id = ${mine.id}`;
+  assert.equal((await list(byHeader(mine.key))).status, 200);
+  await bump(foreign.id);
+  assert.equal((await list(byHeader(mine.key))).status, 200, "read anew, with every permission");
+  refused(await list(byHeader(key), app, "/v1/buildings?limit=0"), "400 invalid_request"); // known from here on
+  await bump(tenant.id);
+  const body = { name: "Tower", address: "1 King St", city: "Toronto", country: "CA" };
+  refused(await app.ask("POST", "/v1/buildings", { headers: byHeader(key), body }), "403 forbidden");
+  await sql.end();
 });
 
 Deno.test("a key says when it was last used", loose, async () => {
