@@ -34,7 +34,7 @@ export class Client {
     const body = asking.upload?.stream ?? (asking.body === undefined ? undefined : JSON.stringify(asking.body));
     const response = await fetch(this.url + path, { method, headers, body });
     const text = await response.text();
-    const json = response.headers.get("content-type")?.includes("json");
+    const json = /^application\/(problem\+)?json\b/.test(response.headers.get("content-type") ?? "");
     return { status: response.status, text, body: json ? JSON.parse(text) : text };
   }
 

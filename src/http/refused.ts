@@ -51,13 +51,14 @@ async function entriesOf(
     origin,
   };
   const home = principal && principal.kind !== "operator" ? principal.tenantId : null;
+  const visit = principal?.kind === "impersonator" ? { impersonating: principal.impersonationId } : {};
   const visitor = principal?.kind === "operator" ? actorOf(principal) : undefined;
   const named = asked.tenant ? [asked.tenant] : await namedBy(services, hosts, asked, error);
   return named.map((tenant) => [tenant, {
     ...refusal,
     actor: tenant.id === home && principal ? actorOf(principal) : visitor,
     // The program of another tenant's member is none of this tenant's business; the address is what it defends itself by.
-    origin: home !== null && tenant.id !== home ? { ...origin, agent: null } : origin,
+    origin: home !== null && tenant.id !== home ? { ...origin, agent: null } : { ...origin, ...visit },
   }]);
 }
 

@@ -14,7 +14,7 @@ export interface Refusal {
   /** The stable code of the error, and what may be told of it. */
   reason: string;
   requestId: string;
-  origin?: { address: string | null; agent: string | null };
+  origin?: { address: string | null; agent: string | null; impersonating?: string };
 }
 
 /** Milliseconds in which like refusals are one entry. */

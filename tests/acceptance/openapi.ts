@@ -36,7 +36,7 @@ export function checkDocument(document: Node): void {
 
 function checkOperation(document: Node, path: string, method: string, operation: Node): void {
   const name = `${method} ${path}`;
-  assert.match(operation.operationId, /^[a-z]+\.[a-zA-Z]+$/, name);
+  assert.match(operation.operationId, /^[a-z_]+\.[a-zA-Z]+$/, name);
   assert.ok(operation.summary && operation.tags.length, name);
   const parameters: Node[] = operation.parameters ?? [];
   const keys = parameters.map((parameter) => `${parameter.in} ${parameter.name}`);

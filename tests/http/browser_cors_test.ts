@@ -159,7 +159,7 @@ Deno.test("an answer is readable by pages of the tenant that was entered, by no 
   readableBy(own, A_PAGE);
   assert.match(
     own.headers.get("access-control-expose-headers")!,
-    /ETag.*Location.*RateLimit.*Retry-After.*X-Request-Id/,
+    /ETag.*Location.*RateLimit.*Retry-After.*X-Impersonation.*X-Request-Id/,
   );
   assert.equal(own.headers.get("access-control-allow-credentials"), null);
   readableBy(await look({ origin: A_PAGE, token: b.admin }), null);

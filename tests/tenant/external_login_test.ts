@@ -1,6 +1,7 @@
 // Signing in by redirect at a real OpenID provider: who becomes which member, that an answer is worth nothing without the page
 // that began, and that the session counts in its own tenant only.
 import assert from "node:assert/strict";
+import { keepSignIn, takeSignIn } from "../../src/tenancy/external/sign_ins.ts";
 import { addPerson, asSystem } from "../support/people.ts";
 import { adminSql } from "../support/postgres.ts";
 import { ok, refused } from "./auth_people.ts";
@@ -47,6 +48,7 @@ Deno.test(
   loose,
   async () => {
     refused(await outside.signIn(tenant, row.id, "eve"), "403 forbidden"); // Ada's address, not verified
+    refused(await outside.signIn(tenant, row.id, "fay"), "403 forbidden"); // nobody's address, not verified
     refused(await outside.signIn(tenant, row.id, "ada-2"), "403 forbidden"); // Ada's address, given to somebody else
     refused(await outside.signIn(tenant, row.id, "out"), "403 forbidden"); // another domain
     refused(await outside.signIn(tenant, row.id, "nobody"), "403 forbidden"); // no address
@@ -103,6 +105,22 @@ Deno.test("an answer is finished once, by the page that began, in its tenant, wi
     answer: `state=${state}&error=access_denied&iss=${provider.issuer}`,
   });
   refused(denied, "422 oidc_failed");
+});
+
+Deno.test("takeSignIn() gives what was begun to one of many that ask at once", loose, async () => {
+  const { services } = app;
+  const context = { actor: "anonymous", operation: "test", requestId: "", readOnly: false };
+  const saved = { issuer: provider.issuer, redirectUri: "x", state: crypto.randomUUID(), verifier: "v", nonce: "n" };
+  const { token, keep } = await keepSignIn(services, tenant.id, { saved, providerId: row.id, redirect: null });
+  await services.doors.asPlatform(context, keep);
+  const take = () =>
+    takeSignIn(services, (work) => services.doors.asPlatform(context, work), {
+      tenantId: tenant.id,
+      state: saved.state,
+      token,
+    });
+  const taken = await Promise.allSettled(Array.from({ length: 10 }, take));
+  assert.equal(taken.filter(({ status }) => status === "fulfilled").length, 1);
 });
 
 Deno.test("the browser comes back to pages of the tenant only, with the answer in the fragment", loose, async () => {

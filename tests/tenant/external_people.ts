@@ -13,6 +13,7 @@ const ACCOUNTS: OidcAccount[] = [
   { id: "bob", email: "bob@corp.test", emailVerified: true, name: "Bob" },
   { id: "cleo", email: "cleo@corp.test", emailVerified: true, name: "Cleo Corp" },
   { id: "eve", email: "ada@corp.test", emailVerified: false, name: "Eve" },
+  { id: "fay", email: "fay@corp.test", emailVerified: false, name: "Fay" },
   { id: "out", email: "out@elsewhere.test", emailVerified: true, name: "Out Side" },
   { id: "nobody" },
 ];

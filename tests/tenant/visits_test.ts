@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { BoundCall } from "../../src/http/call.ts";
 import { route } from "../../src/http/route.ts";
 import type { Principal } from "../../src/identity/principal.ts";
+import { refusalsOf } from "../../src/tenancy/refusals.ts";
 import type { Answer, TestProcess, TestTenant } from "../support/app.ts";
 import { addOperator, type TestOperator } from "../support/operators.ts";
 import { sendValid, tenantOperations } from "../support/operations.ts";
@@ -103,7 +104,7 @@ Deno.test("who may ask: superadmins and support, with a reason, and support only
 });
 
 Deno.test("a visit that may only look changes nothing, over all operations of the document", loose, async (t) => {
-  const { token } = await visit();
+  const { id: visitId, token } = await visit();
   const headers = { authorization: `Bearer ${token}` };
   const operations = await tenantOperations(people.app);
   const writes = operations.filter(({ method, id }) => method !== "GET" && id !== "visits.leave");
@@ -117,6 +118,10 @@ Deno.test("a visit that may only look changes nothing, over all operations of th
   }
   const after = await people.shared`select seq from tenant.audit where tenant_id = ${acme.id} and action <> 'refused'`;
   assert.equal(after.length, before.length);
+  await refusalsOf(people.app.services).flush();
+  const told = (await audit(`&action=refused&actor=operator:${support.id}`))
+    .filter(({ impersonating }: { impersonating: string }) => impersonating === visitId);
+  assert.ok(told.length > 0, "the tenant does not see what the visitor was refused");
   const members = /^auth\./;
   for (const operation of operations.filter(({ method, id }) => method === "GET" && !members.test(id))) {
     const { status, body } = await sendValid(people.app, operation, headers);
@@ -245,6 +250,21 @@ Deno.test("a visitor leaves, and is out", loose, async () => {
   for (const at of [people.app, other]) refused(await look(token, at), "401 unauthorized");
   refused(await people.post("/v1/visits/leave", token), "401 unauthorized");
   refused(await people.post("/v1/visits/leave", acme.admin), "403 forbidden");
+});
+
+Deno.test("operators end their own visits from outside, superadmins everybody's", loose, async () => {
+  const end = (id: string, { token }: TestOperator) => people.post(`/v1/impersonations/${id}/end`, token);
+  const [mine, theirs] = [await visit(support), await visit(superadmin)];
+  refused(await end(theirs.id, support), "404 not_found");
+  ok(await look(theirs.token));
+  for (const [{ id, token }, by] of [[mine, support], [theirs, superadmin]] as const) {
+    assert.ok(ok(await end(id, by)).body.ended_at);
+    for (const at of [other, people.app]) refused(await look(token, at), "401 unauthorized");
+  }
+  const [third, asked] = [await visit(support), ok(await request(support), 201).body];
+  for (const { id } of [third, asked]) ok(await end(id, superadmin));
+  refused(await look(third.token), "401 unauthorized");
+  refused(await begin(asked.token), "401 invalid_token");
 });
 
 Deno.test("a visit ends by itself, and no placement can prolong it", loose, async () => {

@@ -27,6 +27,7 @@ export const EVENT_TYPES = [
   "operator.key_made",
   "operator.key_revoked",
   "impersonation.asked",
+  "impersonation.ended",
   "account.changed",
 ] as const;
 export type EventType = typeof EVENT_TYPES[number];

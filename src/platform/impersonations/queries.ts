@@ -37,3 +37,10 @@ export function listVisits(tx: Tx, tenantId: string | undefined, page: Page): Qu
   return tx<Visit>`select ${COLUMNS} from platform.impersonations where ${tenant} and ${page.where}
     order by ${page.orderBy} limit ${page.limit}`;
 }
+
+/** Ends a visit of this operator, or of any, that is not over; or undefined. It bites at the visitor's next request. */
+export function endVisit(tx: Tx, id: string, operatorId: string | null): Query<Visit | undefined> {
+  const whose = operatorId === null ? sql`true` : sql`operator_id = ${operatorId}`;
+  return tx<Visit>`update platform.impersonations set ended_at = coalesce(ended_at, now())
+    where id = ${id} and ${whose} returning ${COLUMNS}`.map((rows) => rows[0]);
+}

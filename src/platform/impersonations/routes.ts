@@ -10,7 +10,7 @@ import { newSecretToken } from "../../identity/secret_tokens.ts";
 import { recordEvent } from "../events/queries.ts";
 import { OBSERVERS, VISITORS } from "../operators/roles.ts";
 import { askedVisit, visitAnswer, visitRequest } from "./model.ts";
-import { askForVisit, findVisitable, listVisits } from "./queries.ts";
+import { askForVisit, endVisit, findVisitable, listVisits } from "./queries.ts";
 
 const tag = "Impersonation";
 
@@ -76,5 +76,30 @@ const list = route({
   },
 });
 
+/** `impersonations.end`: one's own; anybody's for superadmins. */
+const end = route({
+  operation: "impersonations.end",
+  method: "post",
+  path: "/v1/impersonations/{id}/end",
+  summary: "End a visit at once, begun or not",
+  tag,
+  roles: VISITORS,
+  params: z.strictObject({ id: z.uuid() }),
+  answer: visitAnswer,
+  handler: (call) =>
+    call.asPlatform(async (tx) => {
+      const { id: operatorId, role } = call.operator;
+      const visit = await endVisit(tx, call.params.id, role === "superadmin" ? null : operatorId);
+      if (!visit) throw new AppError("not_found", "There is no such visit of yours");
+      await recordEvent(tx, {
+        type: "impersonation.ended",
+        actor: `operator:${operatorId}`,
+        tenantId: visit.tenant_id,
+        data: { impersonation_id: visit.id, operator: visit.operator_id },
+      });
+      return visit;
+    }),
+});
+
 /** Routes for operators. */
-export const routes: Route[] = [ask, list];
+export const routes: Route[] = [ask, list, end];
