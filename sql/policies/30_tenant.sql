@@ -73,12 +73,18 @@ call app.isolate('tenant.jobs');
 grant select on tenant.jobs to :"tenant_login";
 grant insert (id, kind, params, created_by) on tenant.jobs to :"tenant_login";
 grant update (status, progress, note, result, error_code, error, attempts, relayed_at, started_at, finished_at) on tenant.jobs to :"tenant_login";
--- No UPDATE of kind and params: what was asked for stays as it was asked. No DELETE: the history is kept.
+-- No UPDATE of kind and params: what was asked for stays as it was asked. No INSERT of actor: it is the signed one.
+-- No DELETE: the history is kept.
 
 call app.isolate('tenant.idempotency_keys');
 grant select, delete on tenant.idempotency_keys to :"tenant_login";
 grant insert (member_id, key, operation, request_hash) on tenant.idempotency_keys to :"tenant_login";
 grant update (status, response) on tenant.idempotency_keys to :"tenant_login";
+
+call app.isolate('tenant.locks');
+grant select on tenant.locks to :"tenant_login";
+grant insert (name) on tenant.locks to :"tenant_login";
+grant update (name) on tenant.locks to :"tenant_login";
 
 -- Asked by the statement that enters a tenant: whether what the caller was given is still in force. It travels with the first
 -- query, so that a change of a role, a revoked session or key bites at the next statement and costs no round trip of its own.

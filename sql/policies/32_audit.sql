@@ -360,6 +360,7 @@ call tenant.audited('tenant.impersonations', quiet => '{access_version}');
 call tenant.audited('tenant.identity_providers');
 call tenant.audited('tenant.identities', quiet => '{last_login_at}');
 call tenant.not_audited('tenant.jobs', 'a job is its own record; what it writes is audited');
+call tenant.not_audited('tenant.locks', 'locks only');
 call tenant.not_audited('tenant.idempotency_keys', 'answers kept for a day; what was written is audited');
 
 call tenant.audited('tenant.buildings');

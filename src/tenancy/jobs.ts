@@ -51,6 +51,8 @@ interface JobRow {
   params: unknown;
   status: string;
   created_by: string | null;
+  /** As it was signed when the job was asked for. */
+  actor: string | null;
   /** Role of who asked, and whether a role of the tenant's own is limited to units; null where nobody did, or it is built in. */
   role: string | null;
   units_only: boolean | null;
@@ -152,15 +154,15 @@ function begin(tx: Tx, id: string) {
   return tx<JobRow>`with begun as (
       update tenant.jobs set status = 'running', attempts = attempts + 1, started_at = now(), finished_at = null,
         error = null, error_code = null
-      where id = ${id} and status in ('queued', 'running') returning id, kind, params, status, created_by
+      where id = ${id} and status in ('queued', 'running') returning id, kind, params, status, created_by, actor
     )
     select b.*, m.role, r.units_only
     from begun b left join tenant.members m on m.id = b.created_by left join tenant.roles r on r.key = m.role`;
 }
 
 /** A job acts as who asked for it, with no more rows. A role that is not there any more counts as limited to units. */
-function actorOfJob({ created_by, role, units_only }: JobRow): string | undefined {
-  if (created_by === null) return undefined;
+function actorOfJob({ created_by, actor, role, units_only }: JobRow): string | undefined {
+  if (created_by === null) return actor && /^(key|operator):/.test(actor) ? actor : undefined;
   const unitsOnly = role !== null && Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role].unitsOnly : units_only;
   return `member:${created_by}${unitsOnly ?? true ? ":units" : ""}`;
 }

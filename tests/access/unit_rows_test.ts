@@ -20,6 +20,7 @@ const OPEN = [
   "identity_providers",
   "impersonations",
   "invitations",
+  "locks",
   "member_units",
   "members",
   "roles",

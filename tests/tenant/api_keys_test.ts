@@ -347,6 +347,11 @@ Deno.test("a program with a key creates, imports, bills and reports, and the aud
   const { body } = await app.ask("GET", `/v1/audit?actor=key:${id}&limit=200`, { token: tenant.admin });
   const operations = new Set(body.items.map((entry: { operation: string }) => entry.operation));
   for (const one of ["buildings.create", "meters.create", "readings.import"]) assert.ok(operations.has(one), one);
+  const jobs = body.items.filter((entry: { operation: string }) => entry.operation === "jobs.run");
+  const written = new Set(jobs.map((entry: { resource: string }) => entry.resource));
+  for (const one of ["invoices", "invoice_items", "report_files"]) {
+    assert.ok(written.has(one), `${one}: ${[...written]}`);
+  }
 });
 
 Deno.test("no key is in a log line, an error or the audit", loose, async () => {

@@ -216,6 +216,23 @@ Deno.test("every act of a visit is in the tenant's own audit, with its operator"
   assert.equal(chatter.length, 0);
 });
 
+Deno.test("what a visit has a job do is in the audit in its operator's name", loose, async () => {
+  const { token } = await visit(superadmin, { read_only: false });
+  const report = { kind: "usage", month: "2011-12" };
+  const { job_id } = ok(await people.app.ask("POST", "/v1/reports", { token, body: report }), 202).body;
+  assert.equal((await people.app.job(token, job_id)).status, "succeeded");
+  const entries = await audit(`&operation=jobs.run&actor=operator:${superadmin.id}`);
+  assert.ok(entries.length > 0);
+  await assert.rejects(
+    asSystem(
+      people.app.services,
+      acme.id,
+      (tx) => tx`insert into tenant.jobs (kind, actor) values ('reports.usage', 'operator:' || gen_random_uuid())`,
+    ),
+    { code: "forbidden" },
+  );
+});
+
 Deno.test("only an operator's context enters visits in the audit", loose, async () => {
   await assert.rejects(
     asSystem(people.app.services, acme.id, (tx) => tx`select tenant.audit_visited('GET /v1/members', '/v1/members')`),

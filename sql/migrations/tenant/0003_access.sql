@@ -1,7 +1,7 @@
 -- People and access: roles, organisation units, invitations, API keys, identities of other issuers, impersonations. Shape only.
 -- Passwords and single-use links leave the placement: an account may be a member of several tenants, and whoever owns a
 -- placement (a customer's server) could otherwise write himself into the account and so into other tenants.
--- Locks: tenant.members, tenant.sessions, tenant.buildings for a moment (new columns with constant defaults). Undo: drop the
+-- Locks: tenant.members, tenant.sessions, tenant.buildings, tenant.jobs for a moment (new columns with constant defaults). Undo: drop the
 -- new tables and columns; passwords and links that were dropped do not come back, members ask for new links.
 
 drop table tenant.setup_tokens;
@@ -198,6 +198,10 @@ comment on column tenant.api_keys.access_version is 'Grows with every change: wh
 comment on column tenant.api_keys.created_at is 'When the row was made';
 comment on column tenant.api_keys.updated_at is 'When the row was last changed';
 
+-- Set by the database from the signed context: nobody can have a job run in another's name.
+alter table tenant.jobs add column actor text default app.actor();
+comment on column tenant.jobs.actor is 'Who asked for it, as in the audit: it runs in that name where no member is named';
+
 create table tenant.impersonations (
   tenant_id uuid not null,
   id uuid not null,
@@ -276,3 +280,11 @@ comment on column tenant.identities.subject is 'The person there (sub)';
 comment on column tenant.identities.member_id is 'The member here';
 comment on column tenant.identities.created_at is 'When it was first seen';
 comment on column tenant.identities.last_login_at is 'When the person last signed in so';
+
+create table tenant.locks (
+  tenant_id uuid not null,
+  name text collate "C" not null check (length(name) between 1 and 100),
+  primary key (tenant_id, name)
+);
+comment on table tenant.locks is 'What runs one at a time in a tenant: the row is locked until the commit. Advisory locks are open to every login, rows are not';
+comment on column tenant.locks.name is 'What: access, invoices.run';

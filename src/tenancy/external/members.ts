@@ -6,6 +6,7 @@ import type { Permissions } from "../../identity/permissions.ts";
 import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
 import type { TenantRecord } from "../directory.ts";
 import type { Services } from "../services.ts";
+import { lockTenant } from "../tenant_lock.ts";
 import { type Person, speaksFor } from "./person.ts";
 import type { Provider } from "./providers.ts";
 
@@ -84,7 +85,7 @@ interface Candidate {
 /** Ties the person to a member, by address or as a new one. Gives the member's id. */
 async function adopt(tx: Tx, tenant: TenantRecord, provider: Provider, person: Person): Promise<string> {
   // The same lock as every change of access takes (tenant/roles/granting.ts).
-  await tx`select pg_advisory_xact_lock(hashtextextended('access ' || (select app.tenant_id()), 0))`;
+  await lockTenant(tx, "access");
   const known = await findIdentity(tx, provider.id, person.subject);
   if (known && !known.removed) return letIn(known).id;
   const { email } = person;

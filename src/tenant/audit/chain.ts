@@ -31,15 +31,18 @@ export async function verifyChain(read: ReadPiece, remembered?: string): Promise
 export async function* exportChain(read: ReadPiece, format: ExportFormat, filter: AuditFilter): AsyncGenerator<string> {
   const { head } = await read({ after: START, limit: 1 });
   const to = head?.seq ?? 0;
-  if (format === "csv") yield csv([COLUMNS]);
+  let title = format === "csv" ? csv([COLUMNS]) : ""; // with the first rows: until then a refusal can still be told
   for (let after = START; after < to;) {
     const { entries } = await read({ after, to, limit: PIECE, filter });
     if (entries.length === 0) break;
     after = entries[entries.length - 1].seq;
-    yield format === "csv"
-      ? csv(entries.map((entry) => cells(entry)))
-      : entries.map((entry) => `${lineOf(entry)}\n`).join("");
+    yield title +
+      (format === "csv"
+        ? csv(entries.map((entry) => cells(entry)))
+        : entries.map((entry) => `${lineOf(entry)}\n`).join(""));
+    title = "";
   }
+  if (title) yield title;
   const trailer: Trailer = { complete: Object.values(filter).every((value) => value === undefined), head };
   if (format === "jsonl") yield `${JSON.stringify({ trailer })}\n`;
 }

@@ -59,8 +59,9 @@ export const download = route({
   answerTypes: ["application/jsonl", "text/csv"],
   handler: async (call) => {
     const { format, ...filter } = call.query;
-    await call.stillIn(); // an error after the first byte could not be told
-    return new Response(bytes(exportChain(pieces(call), format, filter)), {
+    const texts = exportChain(pieces(call), format, filter);
+    const first = await texts.next(); // what is wrong with the request shows here: later it could not be told
+    return new Response(bytes(first, texts), {
       headers: {
         "content-type": format === "csv" ? "text/csv; charset=utf-8; header=present" : "application/jsonl",
         "content-disposition": `attachment; filename="audit.${format}"`,
@@ -89,11 +90,13 @@ function pieces(call: Pick<Call, "asTenant">): ReadPiece {
 }
 
 /** Texts as a stream; each is made when the one before was sent. */
-function bytes(texts: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+function bytes(first: IteratorResult<string>, texts: AsyncGenerator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
+  let made: IteratorResult<string> | null = first;
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await texts.next();
+      const { done, value } = made ?? await texts.next();
+      made = null;
       if (done) controller.close();
       else controller.enqueue(encoder.encode(value));
     },

@@ -1,6 +1,7 @@
 // Bills a month in one statement: readings → quantities a zone and price → invoices. All sums are exact numerics of the
 // database; the one rounding is of the total, half-up to cents. A rerun writes only what the readings changed.
 import { type Fragment, sql, type Tx } from "../../db/sql.ts";
+import { lockTenant } from "../../tenancy/tenant_lock.ts";
 import type { BillingProblem, BillingResult, InvoiceRun } from "./model.ts";
 
 /** Milliseconds that billing a month may take: one statement over all readings of the month. */
@@ -55,10 +56,10 @@ export async function billMonth(tx: Tx, { month, meter_id }: InvoiceRun): Promis
  * Runs of one tenant wait for each other. Statistics of readings that were just imported are wrong or missing, so the
  * plan is not left to them: readings by the key, one meter after another, and every other join by hashing.
  */
-function beginBilling(tx: Tx) {
-  return tx`select pg_advisory_xact_lock(hashtextextended('invoices.run ' || (select app.tenant_id()), 0)),
-    set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true),
+async function beginBilling(tx: Tx): Promise<void> {
+  await tx`select set_config('enable_seqscan', 'off', true), set_config('enable_nestloop', 'off', true),
     set_config('statement_timeout', ${String(BILLING_MS)}, true)`;
+  await lockTenant(tx, "invoices.run");
 }
 
 /** What the month's invoices should be: `items`, `bills` of meters without a problem, `troubled` of the others. */

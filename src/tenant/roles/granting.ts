@@ -3,6 +3,7 @@
 import { type Fragment, sql, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import type { Call } from "../../http/route.ts";
+import { lockTenant } from "../../tenancy/tenant_lock.ts";
 import { beyond, BUILT_IN_ROLES, type Permissions } from "../../identity/permissions.ts";
 
 /** The part of a call that says what its caller may do. */
@@ -13,7 +14,7 @@ export type Granter = Pick<Call, "memberId" | "member" | "permissions">;
  * checked at the start may have been taken away by the change that was waited for. First statements of such a change.
  */
 export async function lockAccess(tx: Tx, call: Granter): Promise<void> {
-  await tx`select pg_advisory_xact_lock(hashtextextended('access ' || (select app.tenant_id()), 0))`;
+  await lockTenant(tx, "access");
   if (call.memberId) await tx`select tenant.check_access('member', ${call.memberId}, ${call.member.accessVersion})`;
 }
 
