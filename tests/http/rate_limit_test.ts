@@ -194,7 +194,14 @@ Deno.test(
     const inside = { tenantId: tenant.id, permissions: {}, accessVersion: 0, expiresAt: new Date() };
     const key = { ...inside, kind: "key" as const, keyId: "k", requestsPerMinute: 7 };
     const operator = { kind: "operator" as const, operatorId: "o", email: "", role: "", keyId: null, accessVersion: 0 };
-    const visit = { ...inside, kind: "impersonator" as const, impersonationId: "i", operatorId: "o", email: "", readOnly: true };
+    const visit = {
+      ...inside,
+      kind: "impersonator" as const,
+      impersonationId: "i",
+      operatorId: "o",
+      email: "",
+      readOnly: true,
+    };
     const counted = (principal: Principal, at: TenantRecord | null = record) =>
       limitsOfCaller(principal, at, { services: app.services }).map(({ key, allowance }) => [key, allowance]);
     assert.deepEqual(counted(key), [[`key:${tenant.id}:k`, 7], [`tenant:${tenant.id}`, 1_200]]);

@@ -1,5 +1,5 @@
 // Which operators may call what on the platform. A route names one of these lists as its `roles`; the table is in
-// docs/security.md. Inside a tenant none of them counts: there operators act by a visit only (X6).
+// docs/access.md. Inside a tenant none of them counts: there operators act by a visit only (X6).
 import type { OperatorRole } from "./model.ts";
 
 /** Whoever runs the platform: what concerns oneself, and tenants. */
