@@ -4,8 +4,8 @@
 --
 -- Three settings travel with each transaction, transaction-local: app.tenant_id (claimed), app.proof, app.operation.
 -- A setting alone would not survive SQL injection, so the claim counts only with its proof
---     v1.<key id>.<actor>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
---     mac = HMAC-SHA256(key, 'v1.<key id>.<actor>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
+--     v1.<key id>.<actor>.<access>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
+--     mac = HMAC-SHA256(key, 'v1.<key id>.<actor>.<access>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
 -- The key is the placement's own, so that the owner of a customer's server can forge nothing anywhere else.
 
 create schema if not exists app authorization :"keeper";
@@ -42,6 +42,19 @@ comment on column app.gates.open is 'Whether the tenant may be entered';
 comment on column app.gates.reason is 'Why it was closed, for operators';
 comment on column app.gates.changed_at is 'When it was last opened or closed';
 
+create table if not exists app.access (
+  tenant_id uuid,
+  subject uuid,
+  version int not null,
+  until timestamptz,
+  primary key (tenant_id, subject)
+);
+comment on table app.access is 'Who is let in and since which change of rights: kept by triggers on members, API keys and operators'' visits';
+comment on column app.access.tenant_id is 'The tenant';
+comment on column app.access.subject is 'The member, key or visit';
+comment on column app.access.version is 'access_version of its row; -1 when it is not let in';
+comment on column app.access.until is 'When it ends by itself; null: never';
+
 create table if not exists app.migrations (
   name text primary key,
   sha256 text not null,
@@ -52,11 +65,12 @@ comment on column app.migrations.name is 'File name';
 comment on column app.migrations.sha256 is 'SHA-256 of the file when it was applied: an edited file stops the next rollout';
 comment on column app.migrations.applied_at is 'When it was applied';
 
-revoke all on app.keys, app.gates, app.migrations from public, :"owner", :"tenant_login";
+revoke all on app.keys, app.gates, app.access, app.migrations from public, :"owner", :"tenant_login";
 grant select, insert on app.migrations to :"owner";
 
 -- Returns the tenant of this transaction, or null when none was entered. Raises 42501, always with the same words, when
--- the claim does not stand; BH001 when the tenant's gate is closed. STABLE, never IMMUTABLE: a cached plan would leak.
+-- the claim does not stand; BH001 when the tenant's gate is closed; BH002 when what the proof says of the caller's access
+-- (`<subject>:<version>`, or `-` for the platform itself) is not in force any more, but for what this transaction changed. STABLE, never IMMUTABLE: a cached plan would leak.
 create or replace function app.tenant_id() returns uuid
 language plpgsql stable security definer parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -68,8 +82,10 @@ declare
   inner_key bytea;
   outer_key bytea;
   mac bytea;
+  access text;
   now_seconds bigint;
   gate boolean;
+  let_in boolean;
 begin
   if claim is null or claim = '' then
     return null;
@@ -77,7 +93,7 @@ begin
   -- No regular expression here: one that checks the whole form costs more than all the hashes. Of what is not proven yet
   -- only the key id is read; the claim's fixed length says where it begins in what is signed.
   key_id := split_part(proof, '.', 2);
-  if proof is null or length(proof) > 200 or left(proof, 3) <> 'v1.' or length(claim) <> 36
+  if proof is null or length(proof) > 260 or left(proof, 3) <> 'v1.' or length(claim) <> 36
     or length(key_id) not between 1 and 9 or translate(key_id, '0123456789', '') <> '' then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
@@ -93,13 +109,25 @@ begin
   end if;
   -- From here on the proof is what the platform wrote: its parts have their form.
   now_seconds := extract(epoch from clock_timestamp())::bigint;
-  if split_part(proof, '.', 5)::bigint not between now_seconds and now_seconds + 60
-    or (split_part(proof, '.', 4) <> '0' and split_part(proof, '.', 4)::bigint <> pg_backend_pid()) then
+  if split_part(proof, '.', 6)::bigint not between now_seconds and now_seconds + 60
+    or (split_part(proof, '.', 5) <> '0' and split_part(proof, '.', 5)::bigint <> pg_backend_pid()) then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
-  select open into gate from app.gates where tenant_id = claim::uuid;
+  access := split_part(proof, '.', 4);
+  if access = '-' then
+    select open, true into gate, let_in from app.gates where tenant_id = claim::uuid;
+  else
+    select g.open, (a.version = split_part(access, ':', 2)::int and (a.until is null or a.until > clock_timestamp()))
+      or a.xmin = pg_current_xact_id_if_assigned()::xid
+    into gate, let_in
+    from app.gates g left join app.access a on a.tenant_id = g.tenant_id and a.subject = split_part(access, ':', 1)::uuid
+    where g.tenant_id = claim::uuid;
+  end if;
   if gate is not true then
     raise exception using errcode = 'BH001', message = 'tenant is closed';
+  end if;
+  if let_in is not true then
+    raise exception using errcode = 'BH002', message = 'access has changed';
   end if;
   return claim::uuid;
 end
@@ -118,6 +146,41 @@ as $$ select split_part(current_setting('app.proof', true), '.', 3) $$;
 comment on function app.actor() is 'Who acts in this transaction: -, member:<uuid>, key:<uuid> or operator:<uuid>, with :units at the end';
 revoke all on function app.actor() from public;
 grant execute on function app.actor() to :"owner", :"tenant_login";
+
+-- Keeps app.access true to the tables that say who is let in; their triggers are in 30_tenant.sql. It runs with the keeper's
+-- rights, which nobody else has on app.access, and can be called by a trigger only.
+create or replace function app.note_access() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  let_in boolean;
+  ends timestamptz;
+begin
+  if tg_op = 'DELETE' then
+    delete from app.access where tenant_id = old.tenant_id and subject = old.id;
+    return null;
+  end if;
+  case tg_table_name
+    when 'members' then
+      let_in := new.status = 'active' and new.deleted_at is null;
+    when 'api_keys' then
+      let_in := new.revoked_at is null;
+      ends := new.expires_at;
+    when 'impersonations' then
+      let_in := new.ended_at is null;
+      ends := new.expires_at;
+  end case;
+  insert into app.access as known (tenant_id, subject, version, until)
+  values (new.tenant_id, new.id, case when let_in then new.access_version else -1 end, ends)
+  on conflict (tenant_id, subject) do update set version = excluded.version, until = excluded.until
+  where (known.version, known.until) is distinct from (excluded.version, excluded.until);
+  return null;
+end
+$$;
+comment on function app.note_access() is 'Trigger: notes who is let in, and which version of their rights is in force';
+revoke all on function app.note_access() from public;
+grant execute on function app.note_access() to :"owner";
 
 -- UUID version 7 (RFC 9562, 5.7). PostgreSQL has its own only from 18 on.
 create or replace function app.uuid_v7() returns uuid

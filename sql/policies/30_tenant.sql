@@ -86,36 +86,13 @@ grant select on tenant.locks to :"tenant_login";
 grant insert (name) on tenant.locks to :"tenant_login";
 grant update (name) on tenant.locks to :"tenant_login";
 
--- Asked by the statement that enters a tenant: whether what the caller was given is still in force. It travels with the first
--- query, so that a change of a role, a revoked session or key bites at the next statement and costs no round trip of its own.
--- It also asks app.tenant_id(), and so refuses a closed tenant even where the query itself would touch no row.
-create or replace function tenant.check_access(kind text, subject uuid, version int) returns void
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  current_version int;
-begin
-  if kind = 'member' then
-    select access_version into current_version from tenant.members
-    where id = subject and status = 'active' and deleted_at is null;
-  elsif kind = 'key' then
-    select access_version into current_version from tenant.api_keys
-    where id = subject and revoked_at is null and (expires_at is null or expires_at > clock_timestamp());
-  elsif kind = 'operator' then
-    select access_version into current_version from tenant.impersonations
-    where id = subject and ended_at is null and expires_at > clock_timestamp();
-  else
-    perform app.tenant_id();
-    return;
-  end if;
-  if current_version is distinct from version then
-    raise exception using errcode = 'BH002', message = 'access has changed';
-  end if;
-end
-$$;
-comment on function tenant.check_access(text, uuid, int) is 'Raises BH002 unless what the caller may do is still as it was when it was read';
-revoke all on function tenant.check_access(text, uuid, int) from public;
-grant execute on function tenant.check_access(text, uuid, int) to :"tenant_login";
+-- Who is let in, and which version of their rights is in force, is what app.tenant_id() looks up with each statement: a
+-- changed role, a revoked session or key bites at the next one and costs no round trip of its own.
+create or replace trigger note_access after insert or delete or update of status, deleted_at, access_version on tenant.members
+  for each row execute function app.note_access();
+create or replace trigger note_access after insert or delete or update of revoked_at, expires_at, access_version on tenant.api_keys
+  for each row execute function app.note_access();
+create or replace trigger note_access after insert or delete or update of ended_at, expires_at, access_version on tenant.impersonations
+  for each row execute function app.note_access();
 
 reset role;

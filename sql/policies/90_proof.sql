@@ -21,6 +21,8 @@ declare
     where n.nspname = 'tenant' and p.proname ~ '^audit_(of_|note$|statement$)' and p.prorettype = 'trigger'::regtype);
   audit_calls constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'tenant' and (p.proname, p.pronargs) in (values ('audit_refused', 4), ('audit_visited', 2), ('audit_head', 0)));
+  noting constant oid := (select p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'app' and p.proname = 'note_access' and p.prorettype = 'trigger'::regtype);
   holes text[] := '{}';
   hole text;
 begin
@@ -167,7 +169,20 @@ begin
       from pg_trigger g join pg_class t on t.oid = g.tgrelid join pg_namespace n on n.oid = t.relnamespace
         join pg_proc f on f.oid = g.tgfoid
       where n.nspname = 'tenant' and not g.tgisinternal and f.prosecdef
-        and f.oid <> all (coalesce(audits, '{}'))
+        and f.oid <> all (coalesce(audits, '{}') || noting)
+    union all
+    select format('table "tenant.%s" does not tell who is let in', t.name)
+      from (values ('members'), ('api_keys'), ('impersonations')) t(name)
+      where exists (select from pg_namespace where nspname = 'tenant') and not exists (
+        select from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'tenant' and c.relname = t.name and g.tgfoid = noting and g.tgenabled in ('O', 'A')
+          and g.tgtype = 29 and g.tgqual is null) -- 29: after each row, insert, delete, update
+    union all
+    select format('function "app.note_access()" %s', f.fault) from pg_proc p,
+      lateral (values (pg_get_userbyid(p.proowner) <> keeper, 'is not owned by the keeper'),
+        (not p.prosecdef, 'cannot write app.access (SECURITY DEFINER is off)'),
+        (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false), 'has no fixed search_path')) f(broken, fault)
+      where p.oid = noting and f.broken
   loop holes := holes || hole; end loop;
 
   -- The audit: every table is audited or says why not, by a trigger that fires at every change of what it does not leave out;

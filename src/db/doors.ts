@@ -8,9 +8,9 @@ import type { Pools } from "./pools.ts";
 import type { Query, Tx } from "./sql.ts";
 import { fromDatabase, isRefusal } from "./sqlstate.ts";
 
-/** The row that says what a caller may do, and its version when that was read. */
+/** The row that says what an operator may do, and its version when that was read. */
 export interface Access {
-  /** member, key or operator: see tenant.check_access() in sql/policies/30_tenant.sql. */
+  /** See platform.check_access() in sql/policies/20_platform.sql. */
   kind: string;
   id: string;
   version: number;
@@ -34,8 +34,6 @@ export interface TenantContext {
   operation: string;
   requestId: string;
   readOnly: boolean;
-  /** What the caller was given, if it is to be compared with what is in force. */
-  access?: Access;
   /** Where the request came from, for the audit. */
   origin?: Origin;
   /** Milliseconds that the whole visit may take. */
@@ -68,9 +66,8 @@ export interface Doors {
 const ENTER_TENANT = new ContextStatement(
   "bulkhead_tenant",
   `select set_config('app.tenant_id', $1, true), set_config('app.proof', $2, true),
-    set_config('app.operation', $3, true), set_config('app.origin', $4, true), set_config('transaction_read_only', $5, true),
-    tenant.check_access($6, nullif($7, '')::uuid, $8::int)`,
-  8,
+    set_config('app.operation', $3, true), set_config('app.origin', $4, true), set_config('transaction_read_only', $5, true)`,
+  5,
 );
 
 const NOBODY: Access = { kind: "-", id: "", version: 0 };
@@ -90,10 +87,8 @@ export function createDoors(pools: Pools, platform: Target, log: Log): Doors {
   return {
     async asTenant(context, work) {
       const { tenantId, operation, readOnly } = context;
-      const { kind, id, version } = context.access ?? NOBODY;
       const origin = JSON.stringify(context.origin ?? {});
-      const entered = [readOnly ? "on" : "off", kind, id, String(version)];
-      const values = (pid: number) => [tenantId, context.sign(pid), operation, origin, ...entered];
+      const values = (pid: number) => [tenantId, context.sign(pid), operation, origin, readOnly ? "on" : "off"];
       try {
         return await visit(pools.get(context.target), { statement: ENTER_TENANT, values }, work, context.deadlineMs);
       } catch (error) {

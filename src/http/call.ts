@@ -5,11 +5,12 @@ import type { Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 import type { Permissions } from "../identity/permissions.ts";
 import {
-  accessSubject,
+  actingAs,
   actorOf,
   type ImpersonatorPrincipal,
   type OperatorPrincipal,
   type Principal,
+  subjectOf,
 } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { enqueue, relay } from "../tenancy/jobs.ts";
@@ -105,7 +106,7 @@ export class BoundCall implements Call {
   get keys(): KeyStore {
     const { principal } = this.#parts;
     if (!this.#parts.tenant) return platformKeys(principal ? actorOf(principal) : "anonymous");
-    return memberKeys(principal && principal.kind !== "operator" ? accessSubject(principal).id : absent("caller"));
+    return memberKeys(principal && principal.kind !== "operator" ? subjectOf(principal) : absent("caller"));
   }
 
   async asTenant<T>(work: Work<T>, options: { deadlineMs?: number } = {}): Promise<T> {
@@ -122,7 +123,7 @@ export class BoundCall implements Call {
   }
 
   async stillIn(): Promise<void> {
-    await this.asTenant((tx) => tx`select`);
+    await this.asTenant((tx) => tx`select app.tenant_id()`);
   }
 
   /** Decides whether the caller may call this route. What is refused may have been allowed since: that is read anew. */
@@ -155,8 +156,7 @@ export class BoundCall implements Call {
     const { route, principal, services } = this.#parts;
     const caller = principal && principal.kind !== "operator" ? principal : null;
     const context = await services.targets.context(this.tenant, {
-      actor: actorOf(caller),
-      access: caller ? { ...accessSubject(caller), version: caller.accessVersion } : undefined,
+      ...(caller ? actingAs(caller) : {}),
       origin: {
         ...this.origin,
         ...(caller?.kind === "impersonator" && { impersonating: caller.impersonationId }),

@@ -2,7 +2,7 @@
 // do now, and entered in the tenant's own audit before anything is done; each answer says that it is a visit's.
 // What must not happen here: an act of a visit that the tenant cannot see afterwards.
 import { AppError } from "../errors.ts";
-import { accessSubject, actorOf, type ImpersonatorPrincipal } from "../identity/principal.ts";
+import { actingAs, type ImpersonatorPrincipal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import type { Services } from "../tenancy/services.ts";
 import type { Call, Route } from "./route.ts";
@@ -25,13 +25,12 @@ export async function enterVisit(
   visitor: ImpersonatorPrincipal,
   { route, request, requestId, origin }: Act,
 ): Promise<void> {
-  const entering = { actor: actorOf(visitor), operation: route.operation, requestId };
-  const access = { ...accessSubject(visitor), version: visitor.accessVersion };
+  const entering = { ...actingAs(visitor), operation: route.operation, requestId };
   const visit = { kind: "visit", id: visitor.impersonationId, version: 0 };
   try {
     await services.doors.asPlatform({ ...entering, access: visit, readOnly: true }, (tx) => tx`select`);
     const from = { ...origin, impersonating: visitor.impersonationId };
-    const context = await services.targets.context(tenant, { ...entering, access, origin: from, readOnly: false });
+    const context = await services.targets.context(tenant, { ...entering, origin: from, readOnly: false });
     const resource = `${request.method} ${route.path}`;
     const path = new URL(request.url).pathname;
     await services.doors.asTenant(context, (tx) => tx`select tenant.audit_visited(${resource}, ${path})`);

@@ -84,14 +84,13 @@ export function actorOf(principal: Principal | null): string {
   }
 }
 
-/** The row that the database compares `accessVersion` with. */
-export function accessSubject(principal: TenantPrincipal): { kind: string; id: string } {
-  switch (principal.kind) {
-    case "member":
-      return { kind: "member", id: principal.memberId };
-    case "key":
-      return { kind: "key", id: principal.keyId };
-    case "impersonator":
-      return { kind: "operator", id: principal.impersonationId };
-  }
+/** The id of the row that says what the caller may do: member, key or visit. */
+export function subjectOf(principal: TenantPrincipal): string {
+  if (principal.kind === "member") return principal.memberId;
+  return principal.kind === "key" ? principal.keyId : principal.impersonationId;
+}
+
+/** What the signed context says of a caller: who acts, and which version of their rights the process decided by. */
+export function actingAs(principal: TenantPrincipal): { actor: string; access: { subject: string; version: number } } {
+  return { actor: actorOf(principal), access: { subject: subjectOf(principal), version: principal.accessVersion } };
 }

@@ -1,5 +1,5 @@
 // What callers may do, where it has moved on since their token was issued: read anew from the tenant's placement and kept
-// in this process until it moves on again. Whether it has, the database says with each statement (tenant.check_access).
+// in this process until it moves on again. Whether it has, the database says with each statement (app.tenant_id).
 import { Buffer } from "node:buffer";
 import { sql, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";

@@ -12,15 +12,24 @@ export interface Signer {
   key: Uint8Array;
 }
 
+/** Who acts, and what of their access the database compares with what is in force. */
+export interface Acting {
+  /** As `actorOf` in ../identity/principal.ts writes it; left out for the platform itself. */
+  actor?: string;
+  /** The member, key or visit and the version of its rights; left out where nothing is to be compared. */
+  access?: { subject: string; version: number };
+}
+
 /**
- * Signs that `actor` may act in `tenantId` for the next 30 seconds (HMAC-SHA256, RFC 2104).
- * @param actor As `actorOf` in ../identity/principal.ts writes it; null for the platform itself.
+ * Signs that somebody may act in `tenantId` for the next 30 seconds (HMAC-SHA256, RFC 2104).
+ * @param acting Who; null for the platform itself.
  * @param pid The backend that it is bound to; 0 behind a transaction pooler, where none is known.
- * @returns `v1.<key id>.<actor>.<pid>.<expiry>.<mac>`
+ * @returns `v1.<key id>.<actor>.<access>.<pid>.<expiry>.<mac>`
  */
-export function signContext(signer: Signer, tenantId: string, actor: string | null, pid: number, now = Date.now()) {
+export function signContext(signer: Signer, tenantId: string, acting: Acting | null, pid: number, now = Date.now()) {
   const expiry = Math.floor(now / 1000) + LIFETIME;
-  const head = `v1.${signer.keyId}.${actor ?? "-"}.${pid}.${expiry}.`;
+  const access = acting?.access ? `${acting.access.subject}:${acting.access.version}` : "-";
+  const head = `v1.${signer.keyId}.${acting?.actor ?? "-"}.${access}.${pid}.${expiry}.`;
   return head + createHmac("sha256", signer.key).update(head + tenantId).digest("hex");
 }
 

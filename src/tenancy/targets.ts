@@ -1,9 +1,9 @@
 // From a tenant to the context that the door needs: where its placement is, which login, and what signs its context.
 // A customer's server is resolved and checked again each minute, and connected to by the address that was checked (R10).
-import type { Access, Origin, TenantContext } from "../db/doors.ts";
+import type { Origin, TenantContext } from "../db/doors.ts";
 import type { Target } from "../db/pool.ts";
 import type { Egress } from "../integrations/egress/egress.ts";
-import { signContext } from "./context.ts";
+import { type Acting, signContext } from "./context.ts";
 import type { Placement, TenantRecord } from "./directory.ts";
 import type { Servers } from "./servers.ts";
 
@@ -14,8 +14,8 @@ const ADDRESS_LIFE_MS = 60_000;
 export interface Entering {
   /** Who acts, as `actorOf` in ../identity/principal.ts writes it; left out for the platform and whoever is not signed in. */
   actor?: string;
-  /** What the caller was given: compared with what is in force by the statement that enters. */
-  access?: Access;
+  /** What the caller was given: compared with what is in force by each statement. */
+  access?: Acting["access"];
   /** Where the request came from, for the audit. */
   origin?: Origin;
   operation: string;
@@ -38,10 +38,9 @@ export class TenantTargets {
     return {
       target: placement.host ? await this.#byo(placement) : this.#own(placement),
       tenantId: id,
-      sign: (pid) => signContext(signer, id, entering.actor ?? null, pid),
+      sign: (pid) => signContext(signer, id, entering, pid),
       operation: entering.operation,
       requestId: entering.requestId,
-      access: entering.access,
       origin: { ...entering.origin, request: entering.requestId },
       readOnly: entering.readOnly,
       deadlineMs: entering.deadlineMs,

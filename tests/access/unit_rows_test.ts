@@ -79,7 +79,7 @@ Deno.test.afterAll(async () => {
 
 const claimOf = (actor: string): Claim => ({
   tenantId: tenant.id,
-  proof: signContext(place.signer, tenant.id, actor, 0),
+  proof: signContext(place.signer, tenant.id, { actor }, 0),
 });
 const limited = () => claimOf(`member:${holder.id}:units`);
 const count = async (tx: Sql, table = "buildings") =>

@@ -49,7 +49,7 @@ const create = route({
   handler: async (call) => {
     const { key, ...kept } = newApiKey(call.tenant.id);
     const row = await call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       refuse(call, call.body.permissions);
       return await queries.createKey(tx, call.body, { ...kept, createdBy: call.memberId });
     });
@@ -70,7 +70,7 @@ const update = route({
   answer: apiKey,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       refuse(call, (await queries.getKey(tx, call.params.id)).permissions); // to let it live longer is to give it anew
       if (call.body.permissions) refuse(call, call.body.permissions);
       return await queries.updateKey(tx, call.params.id, call.body);
@@ -92,7 +92,7 @@ const rotate = route({
   handler: async (call) => {
     const { key, ...kept } = newApiKey(call.tenant.id);
     const row = await call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       refuse(call, (await queries.getKey(tx, call.params.id)).permissions);
       return await queries.rotateKey(
         tx,

@@ -23,12 +23,12 @@ const fields = {
   client_id: z.string().min(1).max(300).nullable().openapi({
     description: "Client at the issuer, for signing in by redirect; null: bearer tokens only",
   }),
-  client_auth: ruleFields.client_auth.openapi({ description: "How the client secret is sent" }),
+  client_auth: ruleFields.client_auth.meta({ description: "How the client secret is sent" }),
   audience: z.string().min(1).max(300).nullable().openapi({
     description: "Audience that bearer tokens must have; null: none are taken",
   }),
   jwks_uri: url.nullable().openapi({ description: "Where its keys are; null: by discovery" }),
-  algorithms: ruleFields.algorithms.openapi({
+  algorithms: ruleFields.algorithms.meta({
     description: "Algorithms that tokens may be signed with; the first one is that of ID tokens",
   }),
   claims: claimNames.openapi({
@@ -37,7 +37,7 @@ const fields = {
   roles: z.array(roleKey).max(50).openapi({
     description: "Roles that the issuer may give to who joins, by its role claim",
   }),
-  required: ruleFields.required.openapi({
+  required: ruleFields.required.meta({
     description: "Claims that tokens must have with these values",
   }),
   trust_email: z.boolean().openapi({ description: "Whether the issuer gives no address that it did not verify" }),

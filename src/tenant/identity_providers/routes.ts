@@ -96,7 +96,7 @@ const create = route({
   handler: (call) =>
     call.asTenant(async (tx) => {
       const { client_secret: secret, ...wanted } = call.body;
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       await refuseUnsound(tx, call, wanted);
       const id = newId();
       await queries.insertProvider(tx, id, { ...wanted, sealed: await seal(call, id, secret) });
@@ -121,7 +121,7 @@ const update = route({
   handler: (call) =>
     call.asTenant(async (tx) => {
       const { client_secret: secret, ...change } = call.body;
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       const before = await queries.lockProvider(tx, call.params.id);
       const wanted: ProviderFields = { ...shown(call, before), ...change };
       await refuseUnsound(tx, call, wanted);
@@ -163,7 +163,7 @@ const remove = route({
   answer: null,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       await queries.endTrust(tx, call.params.id);
       await queries.deleteProvider(tx, call.params.id);
       forgetAfterwards(call);

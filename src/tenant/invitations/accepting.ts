@@ -55,7 +55,7 @@ export async function accept(call: Call<unknown, unknown, Acceptance>): Promise<
   const passwordHash = await passwordFor(call as never, link, invitation.email);
   const accountId = link.account_id ?? await call.asPlatform((tx) => reserveAccount(tx, link.email_digest));
   const memberId = await call.asTenant(async (tx) => {
-    await lockAccess(tx, call as Call);
+    await lockAccess(tx);
     const found = usable(call as Call, { ...link, account_id: accountId }, await lockInvitation(tx, invitation.id));
     if (found.member_id) return found.member_id;
     await refuseOverPlan(tx, call);

@@ -55,7 +55,7 @@ const create = route({
   answer: invitation,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       const role = await giveRole(tx, call, call.body.role);
       const { locale = call.tenant.locale, ...body } = call.body;
       const id = await queries.insertInvitation(tx, { ...body, locale }, { role, invitedBy: call.memberId });
@@ -77,7 +77,7 @@ const resend = route({
   answer: invitation,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       const sent = await queries.countSend(tx, call.params.id);
       await giveRole(tx, call, sent.role);
       call.afterCommit(() => sendInvitation(call, sent.id));

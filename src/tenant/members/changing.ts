@@ -18,7 +18,7 @@ export async function refuseOverPlan(tx: Tx, { tenant }: Pick<Call, "tenant">): 
 
 /** Locks, and gives how the member stands, who is the caller's to change. */
 async function changeable(tx: Tx, call: Granter, id: string): Promise<Standing> {
-  await lockAccess(tx, call);
+  await lockAccess(tx);
   const standing = await findStanding(tx, id);
   const held = standing.effective ?? BUILT_IN_ROLES[standing.role]?.permissions ?? {};
   refuseBeyond(call, held, "The member holds");

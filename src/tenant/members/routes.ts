@@ -54,7 +54,7 @@ const create = route({
   answer: member,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       await refuseOverPlan(tx, call);
       const role = await giveRole(tx, call, call.body.role);
       const id = await createMember(tx, call.body, role);

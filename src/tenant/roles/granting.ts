@@ -10,12 +10,11 @@ import { beyond, BUILT_IN_ROLES, type Permissions } from "../../identity/permiss
 export type Granter = Pick<Call, "memberId" | "member" | "permissions">;
 
 /**
- * Waits until no other change of access runs in the tenant, then looks again whether the caller is still let in: what was
- * checked at the start may have been taken away by the change that was waited for. First statements of such a change.
+ * Waits until no other change of access runs in the tenant. First statement of such a change: if what was waited for took
+ * the caller's rights away, the next statement is refused.
  */
-export async function lockAccess(tx: Tx, call: Granter): Promise<void> {
+export async function lockAccess(tx: Tx): Promise<void> {
   await lockTenant(tx, "access");
-  if (call.memberId) await tx`select tenant.check_access('member', ${call.memberId}, ${call.member.accessVersion})`;
 }
 
 /** @throws AppError `forbidden` naming the first permission of `wanted` that the caller does not hold. */

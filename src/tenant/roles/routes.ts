@@ -67,7 +67,7 @@ const create = route({
   answer: role,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      const known = await lockedRoles(tx, call);
+      const known = await lockedRoles(tx);
       const { key, description = null, permissions, ...rest } = call.body;
       if (known.has(key) || Object.hasOwn(BUILT_IN_ROLES, key)) {
         throw new AppError("already_exists", `There is a role "${key}" already`);
@@ -98,7 +98,7 @@ const update = route({
   handler: (call) =>
     call.asTenant(async (tx) => {
       const { key } = call.params;
-      const known = await lockedRoles(tx, call);
+      const known = await lockedRoles(tx);
       const before = changeable(known, call, key);
       const wanted: StoredRole = { ...before, ...call.body };
       wanted.permissions = mergePermissions([wanted.permissions]);
@@ -124,14 +124,14 @@ const remove = route({
   answer: null,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      const known = await lockedRoles(tx, call);
+      const known = await lockedRoles(tx);
       changeable(known, call, call.params.key);
       await queries.deleteRole(tx, call.params.key);
     }),
 });
 
-async function lockedRoles(tx: Tx, call: Call): Promise<Map<string, StoredRole>> {
-  await lockAccess(tx, call);
+async function lockedRoles(tx: Tx): Promise<Map<string, StoredRole>> {
+  await lockAccess(tx);
   return new Map((await queries.lockRoles(tx)).map((role) => [role.key, role]));
 }
 

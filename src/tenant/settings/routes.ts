@@ -32,7 +32,7 @@ const updateAccess = route({
   answer: accessSettings,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       const before = await getAccessSettings(tx);
       const wanted = { ...before, ...call.body };
       if (wanted.default_role !== before.default_role) await giveRole(tx, call, wanted.default_role);

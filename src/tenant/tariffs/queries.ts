@@ -4,6 +4,9 @@ import { page } from "../../http/paging.ts";
 import { all, equals } from "../statements.ts";
 import type { Tariff, TariffQuery } from "./model.ts";
 
+/** No policy guards what all tenants share: that the caller is let in has to be asked. */
+const entered = sql`(select app.tenant_id()) is not null`;
+
 /** One page of tariffs with provider and prices, and one row more if there are any. */
 export function listTariffs(tx: Tx, query: TariffQuery) {
   const { where, orderBy, limit } = page(query, {
@@ -20,5 +23,5 @@ export function listTariffs(tx: Tx, query: TariffQuery) {
       coalesce((select json_agg(json_build_object('zone', z.zone, 'price', trim_scale(z.price)::text) order by z.zone)
         from reference.tariff_zones z where z.tariff_id = t.id), '[]') as zones
     from reference.tariffs t join reference.providers p on p.id = t.provider_id
-    where ${all([equals(sql`t.utility`, query.utility), valid, where])} order by ${orderBy} limit ${limit}`;
+    where ${all([equals(sql`t.utility`, query.utility), valid, where, entered])} order by ${orderBy} limit ${limit}`;
 }

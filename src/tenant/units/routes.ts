@@ -87,7 +87,7 @@ const update = route({
       const { id } = call.params;
       const { parent_id: parent } = call.body;
       if (parent === undefined) return await queries.updateUnit(tx, id, call.body);
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       if (parent) await queries.refuseLoop(tx, id, parent);
       await queries.touchMembersOf(tx, id);
       const moved = await queries.updateUnit(tx, id, call.body);
@@ -109,7 +109,7 @@ const remove = route({
   answer: null,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await lockAccess(tx, call);
+      await lockAccess(tx);
       await queries.touchMembersOf(tx, call.params.id);
       await queries.deleteUnit(tx, call.params.id);
     }),
