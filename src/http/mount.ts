@@ -61,7 +61,7 @@ async function serve(c: Context, route: Route, group: Group, services: Services,
   const asked = askedOf(c, id, route);
   let response: Response;
   try {
-    response = await answer(c, asked, route, group, services, hosts, admission);
+    response = await answer(c, { asked, group, services, hosts, admission });
   } catch (error) {
     response = problem(error, id);
     if (GROUPS[group].tenant) tellRefusal(services, hosts, asked, error);
@@ -85,16 +85,17 @@ function describeError(error: unknown): string {
   return `${error}${cause}${stack}`;
 }
 
-async function answer(
-  c: Context,
-  asked: Asked,
-  route: Route,
-  group: Group,
-  services: Services,
-  hosts: Hosts,
-  admission: Admission,
-): Promise<Response> {
-  const { request, requestId: id, origin } = asked;
+/** What answers a request. */
+interface Answering {
+  asked: Asked;
+  group: Group;
+  services: Services;
+  hosts: Hosts;
+  admission: Admission;
+}
+
+async function answer(c: Context, { asked, group, services, hosts, admission }: Answering): Promise<Response> {
+  const { request, requestId: id, route, origin } = asked;
   hostName(requestHost(request));
   const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
   const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
@@ -111,15 +112,7 @@ async function answer(
     beforeLookup: byAddress,
   });
   if (caller) admission.count(limitsOfCaller(caller, tenant, { limit: route.limit, services }));
-  const call = new BoundCall({
-    route,
-    request,
-    requestId: id,
-    principal: caller,
-    tenant,
-    services,
-    origin,
-  });
+  const call = new BoundCall({ route, request, requestId: id, principal: caller, tenant, services, origin });
   const input = await admission.alongside((async () => {
     if (caller) await call.permit();
     return await readInput(route, request, params);

@@ -31,7 +31,7 @@ const fields = {
   algorithms: ruleFields.algorithms.meta({
     description: "Algorithms that tokens may be signed with; the first one is that of ID tokens",
   }),
-  claims: claimNames.openapi({
+  claims: claimNames.meta({
     description: "Names of claims, where they are not the usual ones; dots lead into objects",
   }),
   roles: z.array(roleKey).max(50).openapi({
