@@ -157,8 +157,10 @@ declare
   let_in boolean;
   ends timestamptz;
 begin
-  if tg_op = 'DELETE' then
+  if tg_op = 'DELETE' or tg_op = 'UPDATE' and (old.tenant_id, old.id) <> (new.tenant_id, new.id) then
     delete from app.access where tenant_id = old.tenant_id and subject = old.id;
+  end if;
+  if tg_op = 'DELETE' then
     return null;
   end if;
   case tg_table_name

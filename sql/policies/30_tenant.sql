@@ -88,11 +88,11 @@ grant update (name) on tenant.locks to :"tenant_login";
 
 -- Who is let in, and which version of their rights is in force, is what app.tenant_id() looks up with each statement: a
 -- changed role, a revoked session or key bites at the next one and costs no round trip of its own.
-create or replace trigger note_access after insert or delete or update of status, deleted_at, access_version on tenant.members
+create or replace trigger note_access after insert or delete or update of tenant_id, id, status, deleted_at, access_version on tenant.members
   for each row execute function app.note_access();
-create or replace trigger note_access after insert or delete or update of revoked_at, expires_at, access_version on tenant.api_keys
+create or replace trigger note_access after insert or delete or update of tenant_id, id, revoked_at, expires_at, access_version on tenant.api_keys
   for each row execute function app.note_access();
-create or replace trigger note_access after insert or delete or update of ended_at, expires_at, access_version on tenant.impersonations
+create or replace trigger note_access after insert or delete or update of tenant_id, id, ended_at, expires_at, access_version on tenant.impersonations
   for each row execute function app.note_access();
 
 reset role;

@@ -84,7 +84,12 @@ class Tenant implements TestTenant {
 
   async asTenant<T>(work: Work<T>, { memberId, readOnly = false }: Visit = {}): Promise<T> {
     const { doors, targets } = this.#platform.services;
-    const entering = { actor: memberId && `member:${memberId}`, operation: "testing.asTenant", requestId: "", readOnly };
+    const entering = {
+      actor: memberId && `member:${memberId}`,
+      operation: "testing.asTenant",
+      requestId: "",
+      readOnly,
+    };
     return await doors.asTenant(await targets.context(this.#made, entering), work);
   }
 

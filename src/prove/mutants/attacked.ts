@@ -156,12 +156,12 @@ export const CONTEXT_BODIES: AttackedFault[] = [
   ),
   body(
     "app.tenant_id() takes proofs that have expired",
-    /split_part\(proof, '\.', 5\)::bigint not between[^\n]*\n/,
+    /split_part\(proof, '\.', 6\)::bigint not between[^\n]*\n/,
     "false\n",
   ),
   body(
     "app.tenant_id() takes proofs of another backend",
-    /or \(split_part\(proof, '\.', 4\) <> '0'[^\n]*pg_backend_pid\(\)\)/,
+    /or \(split_part\(proof, '\.', 5\) <> '0'[^\n]*pg_backend_pid\(\)\)/,
     "",
   ),
   body("app.tenant_id() takes retired keys", / and retired_at is null/, ""),

@@ -103,6 +103,21 @@ export const CONTEXT: Fault[] = [
     says: /^bh_o_\w+ has SELECT on "app.keys"$/m,
   },
   {
+    fault: "nothing tells which members are let in",
+    plant: "drop trigger note_access on tenant.members",
+    says: /^table "tenant\.members" does not tell who is let in$/m,
+  },
+  {
+    fault: "what tells who is let in is switched off",
+    plant: "alter table tenant.api_keys disable trigger note_access",
+    says: /^table "tenant\.api_keys" does not tell who is let in$/m,
+  },
+  {
+    fault: "who is let in can be written",
+    plant: `grant insert, update (version) on app.access to :"tenant_login"`,
+    says: /^bh_l_\w+ has UPDATE on column "version" of "app.access"$/m,
+  },
+  {
     fault: "the gates can be opened",
     plant: `grant update (open) on app.gates to :"tenant_login"`,
     says: /^bh_l_\w+ has UPDATE on column "open" of "app.gates"$/m,
