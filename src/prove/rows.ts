@@ -68,7 +68,7 @@ export class Rows {
     const parents = isLink(table) ? await this.#freshParents(table, tenantId) : {};
     const fixed: Row = tenantId === null ? {} : { ...parents, tenant_id: tenantId };
     // Before the first entry, where no chain comes.
-    if (table.name === "tenant.audit") fixed.seq = String(-Math.floor(Math.random() * 1e12));
+    if (table.name === "tenant.audit") fixed.seq = String(-crypto.getRandomValues(new Uint32Array(1))[0]);
     const insert: Insert = async (statement) => (await this.admin.unsafe(statement))[0] as Row;
     return await this.make(table, tenantId, wanted, insert, fixed);
   }
