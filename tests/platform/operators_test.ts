@@ -123,7 +123,7 @@ Deno.test("operators.create mails a link that sets the password once", loose, as
   const set = (token: string, password = OPERATOR_PASSWORD) =>
     app.ask("POST", "/v1/operators/set-password", { body: { token, password } });
   refused(await set(link, "short"), "422 unprocessable");
-  refused(await set(`${link.slice(0, -1)}A`), "401 invalid_token");
+  refused(await set(`${link.slice(0, -1)}${link.endsWith("A") ? "B" : "A"}`), "401 invalid_token");
   const many = await Promise.all(Array.from({ length: 8 }, () => set(link)));
   assert.equal(many.filter(({ status }) => status === 204).length, 1);
   many.filter(({ status }) => status !== 204).forEach((answer) => refused(answer, "401 invalid_token"));
