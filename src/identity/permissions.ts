@@ -32,20 +32,6 @@ export type Permission = { [R in Resource]: `${R}.${typeof PERMISSIONS[R][number
 /** What somebody may do: resource → actions; `*` stands for every resource or every action. */
 export type Permissions = Record<string, readonly string[]>;
 
-const ALL_OF_THE_DOMAIN: Permissions = {
-  buildings: ["*"],
-  properties: ["*"],
-  renters: ["*"],
-  meters: ["*"],
-  readings: ["*"],
-  tariffs: ["*"],
-  invoices: ["*"],
-  reports: ["*"],
-  jobs: ["view"],
-  members: ["view"],
-  units: ["view"],
-};
-
 /**
  * The most that who is limited to units may hold. What is left out reaches beyond units: whoever could give roles, units or
  * keys could lift the limit, the audit tells of every row, and invoices are numbered across the tenant. A new resource comes
@@ -64,6 +50,9 @@ export const WITHIN_UNITS: Permissions = {
   members: ["view"],
   units: ["view"],
 };
+
+/** What managers may do: all that people of units may, for every row, and what reaches beyond units. */
+const ALL_OF_THE_DOMAIN: Permissions = { ...WITHIN_UNITS, invoices: ["*"] };
 
 /** A role that every tenant has. */
 export interface BuiltInRole {
@@ -97,12 +86,31 @@ export const BUILT_IN_ROLES: Record<string, BuiltInRole> = {
   member: {
     name: "Member",
     description: "May look at the business",
-    permissions: {
-      ...Object.fromEntries(Object.keys(ALL_OF_THE_DOMAIN).map((resource) => [resource, ["view"]])),
-    },
+    permissions: Object.fromEntries(Object.keys(ALL_OF_THE_DOMAIN).map((resource) => [resource, ["view"]])),
     unitsOnly: false,
   },
 };
+
+/** The built-in role with this key, if there is one. */
+export function builtInRole(key: string): BuiltInRole | undefined {
+  return Object.hasOwn(BUILT_IN_ROLES, key) ? BUILT_IN_ROLES[key] : undefined;
+}
+
+/** A member's role as the database has it: what a role of the tenant's own says, null for a built-in one. */
+export interface RoleRow {
+  role: string;
+  effective: Permissions | null;
+  units_only: boolean | null;
+}
+
+/** What a role lets its members do. A role that nobody knows lets them do nothing. */
+export function rightsOf({ role, effective, units_only }: RoleRow): { permissions: Permissions; unitsOnly: boolean } {
+  const builtIn = builtInRole(role);
+  return {
+    permissions: effective ?? builtIn?.permissions ?? {},
+    unitsOnly: units_only ?? builtIn?.unitsOnly ?? false,
+  };
+}
 
 /** The permissions of several, put together. */
 export function mergePermissions(several: readonly Permissions[]): Permissions {

@@ -6,7 +6,7 @@ import { decodeProtectedHeader, errors, type JWK, jwtVerify, SignJWT } from "jos
 import { z } from "zod";
 import { AppError } from "../errors.ts";
 import { type Plane, type SigningKeys, signingKeys } from "./keys.ts";
-import { BUILT_IN_ROLES } from "./permissions.ts";
+import { BUILT_IN_ROLES, builtInRole } from "./permissions.ts";
 import type { ImpersonatorPrincipal, MemberPrincipal, OperatorPrincipal, Principal } from "./principal.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
 
@@ -168,7 +168,7 @@ async function verifyToken(token: string, keys: KeySet, issuer: string): Promise
 
 /** Built-in roles are known everywhere: their permissions do not travel. */
 function memberClaims(of: IssuedMember): Record<string, unknown> {
-  const builtIn = BUILT_IN_ROLES[of.role];
+  const builtIn = builtInRole(of.role);
   return {
     sub: of.memberId,
     tid: of.tenantId,
@@ -223,7 +223,7 @@ function toMember(payload: unknown): MemberPrincipal {
     tenantId: claims.tid,
     sessionId: claims.sid,
     role: claims.role,
-    permissions: claims.perms ?? BUILT_IN_ROLES[claims.role]?.permissions ?? {},
+    permissions: claims.perms ?? builtInRole(claims.role)?.permissions ?? {},
     unitsOnly: claims.units === 1,
     accountId: claims.acc ?? null,
     authenticatedAt: claims.auth_time,

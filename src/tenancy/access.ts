@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { sql, type Tx } from "../db/sql.ts";
 import { AppError } from "../errors.ts";
 import type { PresentedKey } from "../identity/api_keys.ts";
-import { BUILT_IN_ROLES, type Permissions } from "../identity/permissions.ts";
+import { rightsOf, type RoleRow } from "../identity/permissions.ts";
 import type { KeyPrincipal, MemberPrincipal, OperatorPrincipal, TenantPrincipal } from "../identity/principal.ts";
 import type { TenantRecord } from "./directory.ts";
 import { readKey, readOperatorKey } from "./key_rows.ts";
@@ -12,11 +12,8 @@ import type { Services } from "./services.ts";
 
 const MAX_CALLERS = 4_096;
 
-interface MemberRow {
-  role: string;
+interface MemberRow extends RoleRow {
   access_version: number;
-  effective: Permissions | null;
-  units_only: boolean | null;
 }
 
 /** What the member of a live session, or of a trusted issuer, may do now; no row when it is not let in any more. */
@@ -63,12 +60,10 @@ export class CurrentAccess {
 
   async #member(services: Services, tenant: TenantRecord, principal: MemberPrincipal) {
     const row = await read(services, tenant, (tx) => readMember(tx, principal));
-    const builtIn = row && BUILT_IN_ROLES[row.role];
     return row && {
       ...principal,
       role: row.role,
-      permissions: row.effective ?? builtIn?.permissions ?? {},
-      unitsOnly: row.units_only ?? builtIn?.unitsOnly ?? false,
+      ...rightsOf(row),
       accessVersion: row.access_version,
     };
   }

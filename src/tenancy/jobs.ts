@@ -5,7 +5,7 @@ import type { z } from "zod";
 import type { Work } from "../db/doors.ts";
 import { json, type Tx } from "../db/sql.ts";
 import { AppError, isRetryable } from "../errors.ts";
-import { BUILT_IN_ROLES } from "../identity/permissions.ts";
+import { builtInRole } from "../identity/permissions.ts";
 import type { QueueDefinition, QueuedJob } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TenantRecord } from "./directory.ts";
@@ -163,7 +163,7 @@ function begin(tx: Tx, id: string) {
 /** A job acts as who asked for it, with no more rows. A role that is not there any more counts as limited to units. */
 function actorOfJob({ created_by, actor, role, units_only }: JobRow): string | undefined {
   if (created_by === null) return actor && /^(key|operator):/.test(actor) ? actor : undefined;
-  const unitsOnly = role !== null && Object.hasOwn(BUILT_IN_ROLES, role) ? BUILT_IN_ROLES[role].unitsOnly : units_only;
+  const unitsOnly = role === null ? units_only : builtInRole(role)?.unitsOnly ?? units_only;
   return `member:${created_by}${unitsOnly ?? true ? ":units" : ""}`;
 }
 

@@ -5,7 +5,7 @@ import { AppError } from "../../errors.ts";
 import { createExternalIssuers, type ExternalIssuers, issuerOf } from "../../identity/external_tokens.ts";
 import type { Fetch } from "../../integrations/egress/fetch.ts";
 import type { Oidc } from "../../integrations/oidc/oidc.ts";
-import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import { rightsOf } from "../../identity/permissions.ts";
 import type { MemberPrincipal } from "../../identity/principal.ts";
 import type { TenantRecord } from "../directory.ts";
 import type { Services } from "../services.ts";
@@ -114,7 +114,6 @@ function toPrincipal(
   member: KnownMember,
   by: { tenant: TenantRecord; provider: Provider; subject: string; mfa: boolean; expiresAt: Date },
 ): MemberPrincipal {
-  const builtIn = BUILT_IN_ROLES[member.role];
   return {
     kind: "member",
     memberId: member.id,
@@ -122,8 +121,7 @@ function toPrincipal(
     sessionId: nameOf(by.tenant.id, by.provider.id, by.subject),
     external: { providerId: by.provider.id, subject: by.subject, version: by.provider.version },
     role: member.role,
-    permissions: member.effective ?? builtIn?.permissions ?? {},
-    unitsOnly: member.units_only ?? builtIn?.unitsOnly ?? false,
+    ...rightsOf(member),
     accountId: null,
     authenticatedAt: 0,
     mfa: by.mfa,

@@ -2,8 +2,7 @@
 // speak for, else a new member where the tenant lets its people join so. An address alone is never an identity.
 import { type Fragment, sql, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
-import type { Permissions } from "../../identity/permissions.ts";
-import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import { builtInRole, type RoleRow } from "../../identity/permissions.ts";
 import type { TenantRecord } from "../directory.ts";
 import type { Services } from "../services.ts";
 import { lockTenant } from "../tenant_lock.ts";
@@ -11,12 +10,9 @@ import { type Person, speaksFor } from "./person.ts";
 import type { Provider } from "./providers.ts";
 
 /** A member as signing in needs it. */
-export interface KnownMember {
+export interface KnownMember extends RoleRow {
   id: string;
-  role: string;
   access_version: number;
-  effective: Permissions | null;
-  units_only: boolean | null;
   /** Whether the tenant wants a second factor of everybody. */
   mfa_required: boolean;
 }
@@ -120,7 +116,7 @@ async function tie(tx: Tx, provider: Provider, { subject }: Person, memberId: st
 async function roleFor(tx: Tx, { join_role: joinRole }: Provider, { role }: Person): Promise<string> {
   const wanted = [role, joinRole].filter((key) => key !== null);
   const own = await tx<{ key: string }>`select key from tenant.roles where key = any(${wanted}::text[])`;
-  const found = wanted.find((key) => Object.hasOwn(BUILT_IN_ROLES, key) || own.some((one) => one.key === key));
+  const found = wanted.find((key) => builtInRole(key) || own.some((one) => one.key === key));
   if (!found) throw unknown("The role that you would get does not exist");
   return found;
 }

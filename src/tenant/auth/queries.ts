@@ -2,20 +2,16 @@
 // ../../tenancy/accounts.ts. Refresh tokens are stored as hashes only. Whatever ends a session makes the member's access
 // version grow, so that the access tokens of that session stop at their next statement.
 import { sql, type Tx } from "../../db/sql.ts";
-import type { Permissions } from "../../identity/permissions.ts";
+import type { RoleRow } from "../../identity/permissions.ts";
 
 /** How long a session lives without being refreshed. */
 export const SESSION_SECONDS = 30 * 24 * 3_600;
 const SESSION = `${SESSION_SECONDS} seconds`;
 
 /** What a member may do, as the database has it now. */
-export interface MemberAccess {
+export interface MemberAccess extends RoleRow {
   id: string;
-  role: string;
   access_version: number;
-  /** Of a role of the tenant's own; null for a built-in one. */
-  effective: Permissions | null;
-  units_only: boolean | null;
 }
 
 const access = sql`m.id, m.role, m.access_version, r.effective, r.units_only`;

@@ -5,7 +5,7 @@ import { AppError } from "../../errors.ts";
 import { keepSession } from "../../http/cookies.ts";
 import type { Call } from "../../http/route.ts";
 import { type AccountProof, writeAccountProof } from "../../identity/account_proof.ts";
-import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import { rightsOf } from "../../identity/permissions.ts";
 import type { Duty } from "../../identity/principal.ts";
 import { newSecretToken } from "../../identity/secret_tokens.ts";
 import { ACCESS_TOKEN_SECONDS } from "../../identity/tokens.ts";
@@ -96,14 +96,12 @@ async function limitedTo(
 
 async function accessToken(services: Services, member: MemberAccess, session: OpenSession, duty: Duty | null) {
   const { tenantId, sessionId, proof } = session;
-  const builtIn = BUILT_IN_ROLES[member.role];
   return await services.tokens.issueMember({
     tenantId,
     memberId: member.id,
     sessionId,
     role: member.role,
-    permissions: member.effective ?? builtIn?.permissions ?? {},
-    unitsOnly: member.units_only ?? builtIn?.unitsOnly ?? false,
+    ...rightsOf(member),
     accessVersion: member.access_version,
     accountId: proof?.accountId ?? null,
     authenticatedAt: proof?.authenticatedAt ?? 0,

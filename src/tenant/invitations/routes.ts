@@ -3,7 +3,7 @@
 import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
 import { NO_VISITORS, route } from "../../http/route.ts";
-import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import { builtInRole } from "../../identity/permissions.ts";
 import { endInvitationLinks } from "../../tenancy/accounts/inviting.ts";
 import { byId } from "../fields.ts";
 import { giveRole, lockAccess } from "../roles/granting.ts";
@@ -120,7 +120,7 @@ const show = route({
     return {
       tenant: { slug: call.tenant.slug, name: call.tenant.name },
       email,
-      role: name ?? BUILT_IN_ROLES[role]?.name ?? role,
+      role: name ?? builtInRole(role)?.name ?? role,
       locale,
       expires_at,
       has_account: link.password_hash !== null,

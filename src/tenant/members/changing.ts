@@ -3,7 +3,7 @@
 import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import type { Call } from "../../http/route.ts";
-import { BUILT_IN_ROLES } from "../../identity/permissions.ts";
+import { builtInRole } from "../../identity/permissions.ts";
 import { endMemberSessions } from "../../tenancy/accounts/end_sessions.ts";
 import { giveRole, type Granter, lockAccess, refuseBeyond } from "../roles/granting.ts";
 import { countMembers, findStanding, removeMember, setUnits, type Standing, updateMember } from "./queries.ts";
@@ -20,7 +20,7 @@ export async function refuseOverPlan(tx: Tx, { tenant }: Pick<Call, "tenant">): 
 async function changeable(tx: Tx, call: Granter, id: string): Promise<Standing> {
   await lockAccess(tx);
   const standing = await findStanding(tx, id);
-  const held = standing.effective ?? BUILT_IN_ROLES[standing.role]?.permissions ?? {};
+  const held = standing.effective ?? builtInRole(standing.role)?.permissions ?? {};
   refuseBeyond(call, held, "The member holds");
   return standing;
 }

@@ -1,13 +1,7 @@
 // What a role amounts to: its own permissions and those of all it includes. Pure; what is stored is what came out here,
 // so a change of a role is reckoned for every role that includes it, in the same transaction.
 import { AppError } from "../../errors.ts";
-import {
-  beyond,
-  BUILT_IN_ROLES,
-  mergePermissions,
-  type Permissions,
-  WITHIN_UNITS,
-} from "../../identity/permissions.ts";
+import { beyond, builtInRole, mergePermissions, type Permissions, WITHIN_UNITS } from "../../identity/permissions.ts";
 
 /** A role of the tenant's own, as far as reckoning needs it. */
 export interface OwnRole {
@@ -33,7 +27,8 @@ export function samePermissions(one: Permissions, other: Permissions): boolean {
 export function reckon(roles: ReadonlyMap<string, OwnRole>): OwnRole[] {
   const done = new Map<string, Permissions>();
   const effectiveOf = (key: string, trail: string[]): Permissions => {
-    if (Object.hasOwn(BUILT_IN_ROLES, key)) return BUILT_IN_ROLES[key].permissions;
+    const builtIn = builtInRole(key);
+    if (builtIn) return builtIn.permissions;
     const role = roles.get(key);
     if (!role) throw new AppError("reference_not_found", `There is no role "${key}"`);
     if (trail.includes(key)) {

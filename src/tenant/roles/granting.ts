@@ -4,10 +4,10 @@ import { type Fragment, sql, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import type { Call } from "../../http/route.ts";
 import { lockTenant } from "../../tenancy/tenant_lock.ts";
-import { beyond, BUILT_IN_ROLES, type Permissions } from "../../identity/permissions.ts";
+import { beyond, builtInRole, type Permissions } from "../../identity/permissions.ts";
 
 /** The part of a call that says what its caller may do. */
-export type Granter = Pick<Call, "memberId" | "member" | "permissions">;
+export type Granter = Pick<Call, "permissions">;
 
 /**
  * Waits until no other change of access runs in the tenant. First statement of such a change: if what was waited for took
@@ -36,7 +36,7 @@ export async function findRole(tx: Tx, key: string | undefined): Promise<GivenRo
     : sql`select ${key}::text as key`;
   const [row] = await tx<{ key: string; effective: Permissions | null }>`
     select a.key, r.effective from (${asked}) a left join tenant.roles r on r.key = a.key`;
-  const permissions = Object.hasOwn(BUILT_IN_ROLES, row.key) ? BUILT_IN_ROLES[row.key].permissions : row.effective;
+  const permissions = builtInRole(row.key)?.permissions ?? row.effective;
   if (!permissions) throw new AppError("reference_not_found", `There is no role "${row.key}"`);
   return { key: row.key, permissions };
 }
