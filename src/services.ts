@@ -22,9 +22,13 @@ import { createExternal } from "./tenancy/external/bearer.ts";
 import { listenForChanges } from "./tenancy/invalidation.ts";
 import { Limits } from "./tenancy/limits.ts";
 import type { Hosts } from "./tenancy/locate.ts";
+import { refusalsOf } from "./tenancy/refusals.ts";
 import { Servers, type ServerSettings } from "./tenancy/servers.ts";
 import type { Services } from "./tenancy/services.ts";
 import { TenantTargets } from "./tenancy/targets.ts";
+
+/** How long a process that stops waits for refusals to be entered in the audit. */
+const FLUSH_MS = 3_000;
 
 /** What the entry point decides. */
 export interface Wiring {
@@ -168,6 +172,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
       await listening?.stop();
       await queue.stop();
       await services.limits.stop();
+      await refusalsOf(services).flush(FLUSH_MS);
       await pools.end();
       passwords.close();
     },

@@ -160,12 +160,14 @@ returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  owner_id constant uuid := app.tenant_id();
 begin
-  if app.tenant_id() is null then
+  if owner_id is null then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   insert into app.audit_pending (tenant_id, action, operation, resource, changes)
-  values (app.tenant_id(), 'refused', left(audit_refused.operation, 100), coalesce(left(audit_refused.resource, 300), '-'),
+  values (owner_id, 'refused', left(audit_refused.operation, 100), coalesce(left(audit_refused.resource, 300), '-'),
     jsonb_build_object('reason', left(reason, 500), 'times', times));
 end
 $$;
@@ -177,12 +179,14 @@ returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  owner_id constant uuid := app.tenant_id();
 begin
-  if app.tenant_id() is null or app.actor() !~ '^operator:' then
+  if owner_id is null or app.actor() !~ '^operator:' then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   insert into app.audit_pending (tenant_id, action, operation, resource, changes)
-  values (app.tenant_id(), 'visited', left(current_setting('app.operation', true), 100), coalesce(left(resource, 300), '-'),
+  values (owner_id, 'visited', left(current_setting('app.operation', true), 100), coalesce(left(resource, 300), '-'),
     jsonb_build_object('path', left(path, 500)));
 end
 $$;

@@ -66,11 +66,16 @@ export class Refusals {
     this.#soon.add(told);
   }
 
-  /** Enters what was counted and waits until all is written: for tests and for a process that stops. */
-  async flush(): Promise<void> {
-    await Promise.all(this.#soon);
-    this.#endWindow();
-    await this.#tail;
+  /** Enters what was counted and waits until all is written, not longer than `ms`: for a process that stops, and for tests. */
+  async flush(ms = 30_000): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, ms);
+    const written = async () => {
+      await Promise.all(this.#soon);
+      this.#endWindow();
+      await this.#tail;
+    };
+    await Promise.race([written(), late.promise]).finally(() => clearTimeout(timer));
   }
 
   #endWindow(): void {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { Refusals, refusalsOf } from "../../src/tenancy/refusals.ts";
 import { freshTenant, type TestTenant } from "../../src/testing/mod.ts";
 import { testPlatform } from "../../src/testing/platform.ts";
+import { bootApp } from "../support/app.ts";
 
 const loose = { sanitizeOps: false, sanitizeResources: false };
 
@@ -82,6 +83,20 @@ Deno.test("a flood of like refusals is two entries, and the second counts them",
   for (let i = 0; i < 30; i++) await ask(tenant, `/t/${tenant.slug}/v1/renters`, 401, { role: null });
   const entries = await refusals(tenant);
   assert.deepEqual(entries.map(({ changes }) => changes.times), [1, 29]);
+});
+
+Deno.test("a process that stops enters what it has counted", loose, async () => {
+  const app = await bootApp();
+  try {
+    const tenant = await app.tenant("refused-at-the-end");
+    const second = await app.secondProcess();
+    for (let i = 0; i < 3; i++) assert.equal((await second.ask("GET", `/t/${tenant.slug}/v1/renters`)).status, 401);
+    await second.stop();
+    const { body } = await app.ask("GET", "/v1/audit?action=refused&sort=seq", { token: tenant.admin });
+    assert.deepEqual(body.items.map(({ changes }: Refused) => changes.times), [1, 2]);
+  } finally {
+    await app.stop();
+  }
 });
 
 Deno.test("Refusals bounds what one tenant gets, whatever is refused", loose, async () => {
