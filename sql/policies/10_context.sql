@@ -6,6 +6,7 @@
 -- A setting alone would not survive SQL injection, so the claim counts only with its proof
 --     v1.<key id>.<actor>.<access>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
 --     mac = HMAC-SHA256(key, 'v1.<key id>.<actor>.<access>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
+-- What was verified once is remembered (app.proven), so that a caller who comes again is not verified again.
 -- The key is the placement's own, so that the owner of a customer's server can forge nothing anywhere else.
 
 create schema if not exists app authorization :"keeper";
@@ -65,8 +66,37 @@ comment on column app.migrations.name is 'File name';
 comment on column app.migrations.sha256 is 'SHA-256 of the file when it was applied: an edited file stops the next rollout';
 comment on column app.migrations.applied_at is 'When it was applied';
 
-revoke all on app.keys, app.gates, app.access, app.migrations from public, :"owner", :"tenant_login";
+create table if not exists app.proven (
+  backend int,
+  digest bytea,
+  tenant_id uuid not null,
+  subject uuid,
+  key_id int not null,
+  until timestamptz not null,
+  primary key (backend, digest)
+);
+create index if not exists proven_of_subject on app.proven (tenant_id, subject);
+create index if not exists proven_until on app.proven (until);
+comment on table app.proven is 'Contexts that were verified and stand: what is here needs no verifying again. Whatever would refuse one removes it';
+comment on column app.proven.backend is 'Process id of the backend that it is bound to';
+comment on column app.proven.digest is 'SHA-256 of proof and claim';
+comment on column app.proven.tenant_id is 'The tenant that it enters';
+comment on column app.proven.subject is 'Whose access was compared; null: the platform''s own';
+comment on column app.proven.key_id is 'The key that signed it';
+comment on column app.proven.until is 'When it ends by itself';
+
+-- Does not need SECURITY INVOKER, as it shows nothing but what the caller's own settings prove: whoever has not the proof
+-- does not find its digest.
+create or replace view app.entered with (security_barrier) as
+  select tenant_id from app.proven
+  where backend = pg_backend_pid()
+    and digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))
+    and until > clock_timestamp();
+comment on view app.entered is 'The tenant of this transaction, if its context is known to stand; else no row, and app.tenant_id() is to be asked';
+
+revoke all on app.keys, app.gates, app.access, app.proven, app.entered, app.migrations from public, :"owner", :"tenant_login";
 grant select, insert on app.migrations to :"owner";
+grant select on app.entered to :"owner", :"tenant_login";
 
 -- Returns the tenant of this transaction, or null when none was entered. Raises 42501, always with the same words, when
 -- the claim does not stand; BH001 when the tenant's gate is closed; BH002 when what the proof says of the caller's access
@@ -114,20 +144,18 @@ begin
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   access := split_part(proof, '.', 4);
-  if access = '-' then
-    select open, true into gate, let_in from app.gates where tenant_id = claim::uuid;
-  else
-    select g.open, (a.version = split_part(access, ':', 2)::int and (a.until is null or a.until > clock_timestamp()))
-      or a.xmin = pg_current_xact_id_if_assigned()::xid
-    into gate, let_in
-    from app.gates g left join app.access a on a.tenant_id = g.tenant_id and a.subject = split_part(access, ':', 1)::uuid
-    where g.tenant_id = claim::uuid;
-  end if;
+  select open into gate from app.gates where tenant_id = claim::uuid;
   if gate is not true then
     raise exception using errcode = 'BH001', message = 'tenant is closed';
   end if;
-  if let_in is not true then
-    raise exception using errcode = 'BH002', message = 'access has changed';
+  if access <> '-' then
+    select (a.version = split_part(access, ':', 2)::int and (a.until is null or a.until > clock_timestamp()))
+      or a.xmin = pg_current_xact_id_if_assigned()::xid
+    into let_in
+    from app.access a where a.tenant_id = claim::uuid and a.subject = split_part(access, ':', 1)::uuid;
+    if let_in is not true then
+      raise exception using errcode = 'BH002', message = 'access has changed';
+    end if;
   end if;
   return claim::uuid;
 end
@@ -146,6 +174,77 @@ as $$ select split_part(current_setting('app.proof', true), '.', 3) $$;
 comment on function app.actor() is 'Who acts in this transaction: -, member:<uuid>, key:<uuid> or operator:<uuid>, with :units at the end';
 revoke all on function app.actor() from public;
 grant execute on function app.actor() to :"owner", :"tenant_login";
+
+-- Remembers that a context stands, so that app.entered finds it. It is called in a transaction of its own, before the one that
+-- uses the context, and takes a context that only the platform can sign: its actor is `remember:<digest, hex>`. A visit never
+-- sees one, so an injected statement cannot hold the locks that are taken here.
+-- They make it exact: what is vouched for cannot change before the row is there for whoever changes it to remove. Nothing is
+-- waited for, and what is just being changed is not remembered.
+create or replace function app.remember(claim text, permit text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  part constant text[] := string_to_array(permit, '.');
+  entered uuid;
+  caller uuid;
+  ends timestamptz;
+begin
+  perform set_config('app.tenant_id', claim, true), set_config('app.proof', permit, true);
+  entered := app.tenant_id();
+  if entered is null or part[3] !~ '^remember:[0-9a-f]{64}$' or part[5] = '0' then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  perform set_config('synchronous_commit', 'off', true); -- a crash forgets it, and it is verified again
+  ends := to_timestamp(part[6]::bigint);
+  perform from app.keys k, app.gates g
+    where k.id = part[2]::int and k.retired_at is null and g.tenant_id = entered and g.open for share skip locked;
+  if not found then
+    return;
+  end if;
+  if part[4] <> '-' then
+    caller := split_part(part[4], ':', 1)::uuid;
+    select least(ends, a.until) into ends from app.access a
+      where a.tenant_id = entered and a.subject = caller and a.version = split_part(part[4], ':', 2)::int
+      for share skip locked;
+    if not found then
+      return;
+    end if;
+  end if;
+  insert into app.proven (backend, digest, tenant_id, subject, key_id, until)
+  values (pg_backend_pid(), decode(right(part[3], 64), 'hex'), entered, caller, part[2]::int, ends) on conflict do nothing;
+  delete from app.proven where ctid = any (array(
+    select ctid from app.proven where until < clock_timestamp() limit 4 for update skip locked));
+end
+$$;
+comment on function app.remember(text, text) is 'Remembers that a context stands, until it ends or something changes';
+revoke all on function app.remember(text, text) from public;
+grant execute on function app.remember(text, text) to :"tenant_login";
+
+-- Removes what was remembered of a row that is not what it was: the argument says what that is, $1 is the row. In order, so
+-- that two do not wait for each other. It must see all that is committed by now, which only READ COMMITTED does.
+create or replace function app.forget() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception using errcode = '0A000', message = 'access is changed in READ COMMITTED only';
+  end if;
+  execute format('delete from app.proven where ctid = any (array(
+    select ctid from app.proven where %s order by backend, digest for update))', tg_argv[0]) using old;
+  return null;
+end
+$$;
+comment on function app.forget() is 'Trigger: what was remembered of this row must be verified again';
+revoke all on function app.forget() from public;
+
+create or replace trigger forget after update or delete on app.keys
+  for each row execute function app.forget('key_id = $1.id');
+create or replace trigger forget after update or delete on app.gates
+  for each row execute function app.forget('tenant_id = $1.tenant_id');
+create or replace trigger forget after update or delete on app.access
+  for each row execute function app.forget('tenant_id = $1.tenant_id and subject = $1.subject');
 
 -- Keeps app.access true to the tables that say who is let in; their triggers are in 30_tenant.sql. It runs with the keeper's
 -- rights, which nobody else has on app.access, and can be called by a trigger only.
@@ -217,7 +316,8 @@ begin
     execute format('drop policy %I on %s', old.polname, target);
   end loop;
   execute format('create policy tenant_guard on %s as restrictive for all to public
-    using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()))', target);
+    using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))
+    with check (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))', target);
   execute format('create policy tenant_rows on %s as permissive for all to public using (true) with check (true)', target);
   execute format('comment on column %s.tenant_id is %L', target, 'The tenant whose row this is; set by the database');
 end

@@ -14,7 +14,15 @@ declare
   owner name := names ->> 'owner';
   keeper name := names ->> 'keeper';
   login name := names ->> 'login';
-  guard constant text := '(tenant_id = ( SELECT app.tenant_id() AS tenant_id))';
+  guard constant text := '(tenant_id = ( SELECT COALESCE(( SELECT entered.tenant_id
+           FROM app.entered), app.tenant_id()) AS "coalesce"))';
+  -- The one view that shows with the keeper's rights. PostgreSQL 15 names the table before each column.
+  entered constant oid := (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'app' and c.relname = 'entered' and c.relkind = 'v' and pg_get_userbyid(c.relowner) = keeper
+      and c.reloptions = '{security_barrier=true}'
+      and replace(regexp_replace(pg_get_viewdef(c.oid), '\s+', ' ', 'g'), 'proven.', '') = ' SELECT tenant_id FROM app.proven'
+        ' WHERE ((backend = pg_backend_pid()) AND (digest = sha256(convert_to((current_setting(''app.proof''::text, true)'
+        ' || current_setting(''app.tenant_id''::text, true)), ''UTF8''::name))) AND (until > clock_timestamp()));');
   run_time name[];
   -- By catalogue and not by to_regprocedure(): the migrator may not use the schemas that it proves.
   audits constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -159,7 +167,18 @@ begin
       from pg_class v join pg_namespace n on n.oid = v.relnamespace
       where v.relkind = 'v' and (n.nspname in ('tenant', 'reference', 'app', 'public') or v.oid in (select view from over_tenants))
         and not coalesce(v.reloptions @> '{security_invoker=true}' or v.reloptions @> '{security_invoker=on}', false)
-        and not exists (select from pg_depend e where e.objid = v.oid and e.deptype = 'e')
+        and not exists (select from pg_depend e where e.objid = v.oid and e.deptype = 'e') and v.oid is distinct from entered
+    union all
+    select 'view "app.entered" does not show only what the caller proves'
+      where entered is null and exists (select from pg_namespace where nspname = 'app')
+    union all
+    select format('table "app.%s" does not remove what was remembered of it', t.name)
+      from (values ('keys'), ('gates'), ('access')) t(name)
+      where exists (select from pg_namespace where nspname = 'app') and not exists (
+        select from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+          join pg_proc p on p.oid = g.tgfoid
+        where n.nspname = 'app' and c.relname = t.name and p.proname = 'forget' and p.pronamespace = n.oid
+          and g.tgenabled in ('O', 'A') and g.tgtype = 25 and g.tgqual is null and g.tgattr = '') -- 25: after each row, delete, update
     union all
     select format('materialized view "%s" keeps rows of tenants and is granted to others', v.oid::regclass)
       from pg_class v where v.relkind = 'm' and v.oid in (select view from over_tenants)
@@ -178,11 +197,11 @@ begin
         where n.nspname = 'tenant' and c.relname = t.name and g.tgfoid = noting and g.tgenabled in ('O', 'A')
           and g.tgtype = 29 and g.tgqual is null) -- 29: after each row, insert, delete, update
     union all
-    select format('function "app.note_access()" %s', f.fault) from pg_proc p,
+    select format('function "%s" %s', p.oid::regprocedure, f.fault) from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
       lateral (values (pg_get_userbyid(p.proowner) <> keeper, 'is not owned by the keeper'),
-        (not p.prosecdef, 'cannot write app.access (SECURITY DEFINER is off)'),
+        (not p.prosecdef, 'cannot write the keeper''s tables (SECURITY DEFINER is off)'),
         (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false), 'has no fixed search_path')) f(broken, fault)
-      where p.oid = noting and f.broken
+      where n.nspname = 'app' and p.proname in ('note_access', 'remember', 'forget') and f.broken
   loop holes := holes || hole; end loop;
 
   -- The audit: every table is audited or says why not, by a trigger that fires at every change of what it does not leave out;
@@ -235,10 +254,11 @@ begin
           and (privilege_type = 'SELECT' or (privilege_type = 'DELETE' and attname is null)
             or (privilege_type in ('INSERT', 'UPDATE') and coalesce(attname, 'tenant_id') <> 'tenant_id')))
         when 'reference' then not (who = login and relkind in ('r', 'p', 'v') and not is_grantable and privilege_type = 'SELECT')
-        when 'app' then not (who = owner and attname is null and not is_grantable and privilege_type = any (case oid::regclass::text
+        when 'app' then not (attname is null and not is_grantable and (oid = entered and who in (owner, login) and privilege_type = 'SELECT'
+          or who = owner and privilege_type = any (case oid::regclass::text
           when 'app.migrations' then array['SELECT', 'INSERT']
           when 'app.audit_heads' then array['SELECT', 'INSERT', 'UPDATE']
-          when 'app.audit_pending' then array['SELECT', 'INSERT', 'DELETE', 'TRIGGER'] else '{}' end))
+          when 'app.audit_pending' then array['SELECT', 'INSERT', 'DELETE', 'TRIGGER'] else '{}' end)))
         when 'platform' then who = 'PUBLIC' or who in (login, names ->> 'queue')
           or (who = names ->> 'platform' and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
         when 'pgboss' then who = 'PUBLIC' or who = login
@@ -247,7 +267,7 @@ begin
       end
   loop holes := holes || hole; end loop;
 
-  -- Functions: nothing that runs with another's rights may be called by the tenant login, but app.tenant_id() and the audit's three (R7).
+  -- Functions: nothing that runs with another's rights may be called by the tenant login, but app.tenant_id(), app.remember() and the audit's three (R7).
   for hole in
     select format('function "%s" runs with the rights of "%s" and can be called by the tenant login',
         p.oid::regprocedure, pg_get_userbyid(p.proowner))
@@ -255,7 +275,7 @@ begin
       where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema')
         and exists (select from pg_roles where rolname = login)
         and has_function_privilege(login, p.oid, 'execute') and has_schema_privilege(login, n.oid, 'usage')
-        and not (n.nspname = 'app' and p.proname = 'tenant_id' and p.pronargs = 0)
+        and not (n.nspname = 'app' and (p.proname, p.pronargs) in (values ('tenant_id', 0), ('remember', 2)))
         and p.oid <> all (coalesce(audit_calls, '{}'))
     union all
     select format('function "app.tenant_id()" %s', f.fault) from pg_proc p join pg_namespace n on n.oid = p.pronamespace,

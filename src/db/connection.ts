@@ -16,6 +16,8 @@ export interface Context {
    * guest, a tenant or an actor: what one guest sets for the session is undone before the next one enters.
    */
   values(pid: number): string[];
+  /** What is sent ahead in a transaction of its own; nobody waits for it, and nothing comes of its failing. */
+  aside?(pid: number): { statement: ContextStatement; values: string[] } | null;
 }
 
 export interface ConnectionOptions extends ConnectOptions {
@@ -68,7 +70,13 @@ export class Connection {
    */
   async enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
     const values = context.values(this.wire.pid);
-    this.wire.enter(this.#prelude(context, values), begin, this.#changesHands(values[0]));
+    const aside = this.wire.pooled ? null : context.aside?.(this.wire.pid);
+    this.wire.enter({
+      context: this.#prelude(context, values),
+      begin,
+      reset: this.#changesHands(values[0]),
+      aside: aside ? { statement: aside.statement, bytes: aside.statement.bind(aside.values) } : undefined,
+    });
     const rows = await this.#execute<T>(statement);
     if (this.wire.transaction === "none") this.#left();
     return rows;

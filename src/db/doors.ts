@@ -2,9 +2,10 @@
 // with the first statement of the transaction, transaction-local; a lone statement makes the whole visit one round trip.
 // What must not happen here: a query outside a context, anything session-level, a pool handed out.
 import type { Log } from "../telemetry/log.ts";
-import { ContextStatement, type Pool } from "./pool.ts";
+import { type Context, ContextStatement, type Pool } from "./pool.ts";
 import type { Target } from "./pool.ts";
 import type { Pools } from "./pools.ts";
+import { Proofs, type Signature } from "./proofs.ts";
 import type { Query, Tx } from "./sql.ts";
 import { fromDatabase, isRefusal } from "./sqlstate.ts";
 
@@ -25,11 +26,9 @@ export interface Origin {
 }
 
 /** Who enters which tenant, where it lives, and for what. */
-export interface TenantContext {
+export interface TenantContext extends Signature {
   target: Target;
   tenantId: string;
-  /** The signature for a backend: see tenancy/context.ts. */
-  sign(pid: number): string;
   /** Operation name, for example `invoices.list`. */
   operation: string;
   requestId: string;
@@ -63,12 +62,21 @@ export interface Doors {
   asPlatform<T>(context: PlatformContext, work: Work<T>): Promise<T>;
 }
 
-const ENTER_TENANT = new ContextStatement(
-  "bulkhead_tenant",
-  `select set_config('app.tenant_id', $1, true), set_config('app.proof', $2, true),
-    set_config('app.operation', $3, true), set_config('app.origin', $4, true), set_config('transaction_read_only', $5, true)`,
-  5,
+const READ_TENANT = new ContextStatement(
+  "bulkhead_read",
+  `select set_config('app.tenant_id', $1, true), set_config('app.proof', $2, true), set_config('transaction_read_only', 'on', true)`,
+  2,
 );
+
+/** What writes says for what and from where, for the audit. */
+const WRITE_TENANT = new ContextStatement(
+  "bulkhead_write",
+  `select set_config('app.tenant_id', $1, true), set_config('app.proof', $2, true), set_config('transaction_read_only', 'off', true),
+    set_config('app.operation', $3, true), set_config('app.origin', $4, true)`,
+  4,
+);
+
+const REMEMBER = new ContextStatement("bulkhead_remember", "select app.remember($1, $2)", 2);
 
 const NOBODY: Access = { kind: "-", id: "", version: 0 };
 
@@ -81,16 +89,24 @@ const ENTER_PLATFORM = new ContextStatement(
 
 /** Makes the doors over the process's pools. `platform` is the control plane's database and login. */
 export function createDoors(pools: Pools, platform: Target, log: Log): Doors {
-  async function visit<T>(pool: Pool, context: Parameters<Pool["run"]>[0], work: Work<T>, deadlineMs?: number) {
+  const proofs = new Proofs();
+  async function visit<T>(pool: Pool, context: Context, work: Work<T>, deadlineMs?: number) {
     return await pool.run(context, work, { deadlineMs });
   }
   return {
     async asTenant(context, work) {
-      const { tenantId, operation, readOnly } = context;
-      const origin = JSON.stringify(context.origin ?? {});
-      const values = (pid: number) => [tenantId, context.sign(pid), operation, origin, readOnly ? "on" : "off"];
+      const { tenantId, operation } = context;
+      const told = context.readOnly ? [] : [operation, JSON.stringify(context.origin ?? {})];
+      const entering: Context = {
+        statement: context.readOnly ? READ_TENANT : WRITE_TENANT,
+        values: (pid) => [tenantId, proofs.prove(context, pid), ...told],
+        aside(pid) {
+          const permit = proofs.permit(context, pid);
+          return permit === null ? null : { statement: REMEMBER, values: [tenantId, permit] };
+        },
+      };
       try {
-        return await visit(pools.get(context.target), { statement: ENTER_TENANT, values }, work, context.deadlineMs);
+        return await visit(pools.get(context.target), entering, work, context.deadlineMs);
       } catch (error) {
         if (isRefusal(error)) {
           log.alarm("The database refused a tenant operation", {

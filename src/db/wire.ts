@@ -28,6 +28,17 @@ export interface Prelude {
   bytes: Buffer;
 }
 
+/** How a transaction is entered. */
+export interface Entrance {
+  context: Prelude;
+  /** Whether a transaction block is opened, which stays open. */
+  begin?: boolean;
+  /** Whether settings of the session are put back before; not a pooler's, which sets them for us itself. */
+  reset?: boolean;
+  /** Sent ahead in a transaction of its own, whose answer is not looked at. */
+  aside?: Prelude;
+}
+
 export interface WireOptions {
   /** With `scoped` nothing passes without a permit; otherwise everything does (rollouts). */
   scoped: boolean;
@@ -40,6 +51,7 @@ const EXTENDED = [FRONT.parse, FRONT.bind, FRONT.describe, FRONT.execute, FRONT.
 const EXPECTED = { idle: "nothing", group: "parts", answer: "all" } as const;
 const CLOSE_MS = 500;
 const NO_BYTES = Buffer.alloc(0);
+const SYNC = message(FRONT.sync);
 
 /** SQLSTATE classes after which a connection is not used again: connection, transaction state, resources, operator, system. */
 const UNSAFE_CLASSES = ["08", "25", "53", "57", "58", "XX"];
@@ -64,7 +76,7 @@ export class Wire extends EventEmitter {
   #unsafe = false;
   #phase: "idle" | "group" | "answer" = "idle";
   #outstanding = 0; // answers, when not scoped: then the driver may pipeline
-  #permit: { prelude: Prelude[] } | null = null;
+  #permit: { prelude: Prelude[]; aside?: Prelude } | null = null;
   #reused = false; // the group uses a statement that was prepared before, or by name behind a pooler
   #greeted = false;
   #refused = false; // the group was answered by a dead wire
@@ -119,15 +131,13 @@ export class Wire extends EventEmitter {
     this.#answers.startLease(byteLimit);
   }
 
-  /**
-   * Allows one statement: with the context before it; with `begin`, in a transaction block that stays open; with `reset`,
-   * after settings of the session were put back, but not a pooler's, which sets them for us itself.
-   */
-  enter(context: Prelude, begin: boolean, reset = false): void {
+  /** Allows one statement, with the context before it. */
+  enter({ context, begin, reset, aside }: Entrance): void {
     const before: ContextStatement[] = [];
     if (begin) before.push(this.pooled ? BEGIN.unnamed : BEGIN);
     if (reset && !this.pooled) before.push(RESET);
-    this.#permit = { prelude: [...before.map((statement) => ({ statement, bytes: statement.bind([]) })), context] };
+    const prelude = [...before.map((statement) => ({ statement, bytes: statement.bind([]) })), context];
+    this.#permit = { prelude, aside };
   }
 
   /** Allows one more statement in the transaction block that is open; with `context`, with the context again before it. */
@@ -204,11 +214,16 @@ export class Wire extends EventEmitter {
     this.#permit = null;
     if (!permit) throw new AppError("internal", "A statement without a context was refused");
     const before: Uint8Array[] = [];
-    for (const { statement, bytes } of permit.prelude) {
+    const add = ({ statement, bytes }: Prelude) => {
       if (!this.#answers.known.has(statement.name)) before.push(statement.parse);
       before.push(bytes);
+    };
+    if (permit.aside) {
+      add(permit.aside);
+      before.push(SYNC);
     }
-    this.#answers.swallow(permit.prelude.map(({ statement }) => statement));
+    permit.prelude.forEach(add);
+    this.#answers.swallow(permit.prelude.map(({ statement }) => statement), permit.aside?.statement);
     socket.write(Buffer.concat([bytes.subarray(0, group), ...before, bytes.subarray(group)]), done);
   }
 

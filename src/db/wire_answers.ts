@@ -52,6 +52,7 @@ export class Answers {
   #carried: Buffer | null = null;
   #restOfRow = 0;
   #rowsSeen = false;
+  #aside: ContextStatement | null = null; // until its own ReadyForQuery nothing is the driver's
   #swallow = 0;
   #parsing: string[] = [];
   #stopped = false;
@@ -64,8 +65,9 @@ export class Answers {
     this.#byteLimit = byteLimit;
   }
 
-  /** The answers to these statements come first and are not the driver's. */
-  swallow(statements: readonly ContextStatement[]): void {
+  /** The answers to these statements come first and are not the driver's; before them those to `aside`, up to its Sync. */
+  swallow(statements: readonly ContextStatement[], aside: ContextStatement | null = null): void {
+    this.#aside = aside;
     this.#swallow = statements.length;
     this.#parsing = statements.filter((one) => !this.known.has(one.name)).map((one) => one.name);
   }
@@ -87,14 +89,17 @@ export class Answers {
       const end = this.#end(bytes, at);
       if (this.#stopped) return;
       if (end < 0) break;
-      const swallowed = this.#swallow > 0 && !UNASKED.includes(bytes[at]) && bytes[at] !== BACK.error;
-      const resets = bytes[at] === BACK.error && this.#rowsSeen;
+      const isAside = this.#aside !== null && !UNASKED.includes(bytes[at]);
+      const isError = bytes[at] === BACK.error && !isAside;
+      const swallowed = isAside || this.#swallow > 0 && !UNASKED.includes(bytes[at]) && !isError;
+      const resets = isError && this.#rowsSeen;
       if (swallowed || resets) {
         this.#forward(bytes, kept, at);
         kept = swallowed ? end : at;
       }
       if (resets) this.listener.forward(RESET_ROWS);
-      if (swallowed) this.#swallowOne(bytes[at]);
+      if (isAside) this.#swallowAside(bytes[at]);
+      else if (swallowed) this.#swallowOne(bytes[at]);
       else this.#take(bytes, at, end);
       if (this.#stopped) return;
       at = end;
@@ -117,6 +122,11 @@ export class Answers {
     if (!isRow) return -1;
     this.#restOfRow = end - bytes.length;
     return bytes.length;
+  }
+
+  #swallowAside(type: number): void {
+    if (type === BACK.parsed) this.known.add(this.#aside!.name);
+    else if (type === BACK.ready) this.#aside = null;
   }
 
   #swallowOne(type: number): void {

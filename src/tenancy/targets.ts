@@ -3,7 +3,7 @@
 import type { Origin, TenantContext } from "../db/doors.ts";
 import type { Target } from "../db/pool.ts";
 import type { Egress } from "../integrations/egress/egress.ts";
-import { type Acting, signContext } from "./context.ts";
+import { type Acting, signContext, signPermit } from "./context.ts";
 import type { Placement, TenantRecord } from "./directory.ts";
 import type { Servers } from "./servers.ts";
 
@@ -39,6 +39,8 @@ export class TenantTargets {
       target: placement.host ? await this.#byo(placement) : this.#own(placement),
       tenantId: id,
       sign: (pid) => signContext(signer, id, entering, pid),
+      caller: callerOf(placement, id, entering),
+      permit: (proof, pid) => signPermit(signer, id, entering, pid, proof),
       operation: entering.operation,
       requestId: entering.requestId,
       origin: { ...entering.origin, request: entering.requestId },
@@ -78,4 +80,9 @@ export class TenantTargets {
     address.catch(() => this.#addresses.delete(host));
     return address;
   }
+}
+
+/** All that is signed beside backend and time: the key, the tenant, and who acts with which version of the rights. */
+function callerOf({ id, key_id }: Placement, tenantId: string, { actor, access }: Entering): string {
+  return `${id} ${key_id} ${tenantId} ${actor ?? "-"} ${access ? `${access.subject}:${access.version}` : "-"}`;
 }

@@ -61,7 +61,7 @@ Deno.test(
         "context_refused",
       ],
       ["another tenant's proof", { sign: (pid) => signContext(signer, b, null, pid) }, "context_refused"],
-      ["an old proof", { sign: (pid) => signContext(signer, a, null, pid, now - 31_000) }, "context_refused"],
+      ["an old proof", { sign: (pid) => signContext(signer, a, null, pid, now - 46_000) }, "context_refused"],
       [
         "a proof that lives too long",
         { sign: (pid) => signContext(signer, a, null, pid, now + 60_000) },

@@ -35,14 +35,14 @@ Deno.test("Wire refuses a statement without a context", () =>
 
 Deno.test("Wire refuses the simple protocol in a scope", () =>
   withDriver(async (driver, wire) => {
-    wire.enter(permit, false);
+    wire.enter({ context: permit });
     assert.match((await failure(driver.unsafe("select 1"))).message, /simple protocol/);
     assert.ok(wire.down);
   }));
 
 Deno.test("Wire refuses a second statement on one permit", () =>
   withDriver(async (driver, wire) => {
-    wire.enter(permit, false);
+    wire.enter({ context: permit });
     assert.deepEqual([...await driver`select 1 as one`], [{ one: 1 }]);
     assert.match((await failure(driver`select 2`)).message, /without a context/);
     assert.ok(wire.down);
@@ -56,14 +56,14 @@ Deno.test("Wire refuses a further statement when no transaction is open", () =>
 
 Deno.test("Wire forgets a permit that was not used in its lease", () =>
   withDriver(async (driver, wire) => {
-    wire.enter(permit, false);
+    wire.enter({ context: permit });
     wire.startLease(1_000_000);
     assert.match((await failure(driver`select 1`)).message, /without a context/);
   }));
 
 Deno.test("Wire refuses cursors, which need messages that a scope does not have", () =>
   withDriver(async (driver, wire) => {
-    wire.enter(permit, false);
+    wire.enter({ context: permit });
     const rows = driver`select n from generate_series(1, 10) n`.cursor(2, () => {});
     await failure(rows);
     assert.ok(wire.down);
@@ -78,17 +78,17 @@ Deno.test("Wire refuses statements with a name, and of earlier, behind a pooler"
   };
   await withDriver(async (driver, wire) => {
     assert.equal(wire.pid, 0);
-    wire.enter(unnamed, false);
+    wire.enter({ context: unnamed });
     assert.deepEqual([...await ask(driver, false)], [{ one: 1 }]);
     assert.equal(wire.prepared, 0);
-    wire.enter(unnamed, false);
+    wire.enter({ context: unnamed });
     assert.match((await failure(ask(driver, true))).message, /keeps no statements/);
     assert.ok(wire.down);
   }, behind);
   await withDriver(async (driver, wire) => {
-    wire.enter(unnamed, false);
+    wire.enter({ context: unnamed });
     await ask(driver, false);
-    wire.enter(unnamed, false);
+    wire.enter({ context: unnamed });
     wire.write(Buffer.concat([unnamed.bytes, message("S")])); // binds and executes what was parsed before
     assert.match(wire.down?.message ?? "", /keeps no statements/);
   }, behind);
@@ -96,7 +96,7 @@ Deno.test("Wire refuses statements with a name, and of earlier, behind a pooler"
 
 Deno.test("Wire answers every later statement of a driver when it is dead", () =>
   withDriver(async (driver, wire) => {
-    wire.enter(permit, false);
+    wire.enter({ context: permit });
     await driver`select 1`;
     wire.destroy();
     assert.equal((await failure(driver`select 1`)).code, "database_unavailable"); // it was under way
@@ -257,7 +257,7 @@ Deno.test("Wire cuts a server that is ready before it was asked", () =>
     async (server) => {
       const wire = new Wire(server, await openSession(server), { scoped: true });
       const driver = postgres(driverOptions(wire, {}));
-      wire.enter(permit, false);
+      wire.enter({ context: permit });
       const error = await failure(driver`select ${1}`); // the driver describes a statement with a value before it asks
       assert.match(error.message, /nobody asked for/);
       await wire.closed;

@@ -34,7 +34,7 @@ if (onPostgres15()) {
   });
 
   Deno.test("the attacks find a table on PostgreSQL 15 whose guard lets everything through", loose, async () => {
-    const guard = "(tenant_id = (select app.tenant_id()))";
+    const guard = "(tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))";
     await shared.admin.unsafe(`alter policy tenant_guard on tenant.renters using (true) with check (true)`);
     try {
       const leaks = (await attackAll(scratch, true)).flatMap((one) => one.leaks);

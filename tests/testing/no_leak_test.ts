@@ -47,19 +47,19 @@ const FAULTS: [name: string, plant: string, repair: string, says: RegExp][] = [
   [
     "a guard that lets everything be read",
     "alter policy tenant_guard on tenant.buildings using (true)",
-    "alter policy tenant_guard on tenant.buildings using (tenant_id = (select app.tenant_id()))",
+    "alter policy tenant_guard on tenant.buildings using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))",
     /select by tenant .* with no context sees/,
   ],
   [
     "a guard that believes a claim without proof",
     "alter policy tenant_guard on tenant.buildings using (tenant_id::text = current_setting('app.tenant_id', true))",
-    "alter policy tenant_guard on tenant.buildings using (tenant_id = (select app.tenant_id()))",
+    "alter policy tenant_guard on tenant.buildings using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))",
     /select by tenant .* with a claim without proof sees/,
   ],
   [
     "a guard that lets everything be written",
     "alter policy tenant_guard on tenant.buildings with check (true)",
-    "alter policy tenant_guard on tenant.buildings with check (tenant_id = (select app.tenant_id()))",
+    "alter policy tenant_guard on tenant.buildings with check (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))",
     /insert by tenant .* with a claim without proof reaches/,
   ],
   [
@@ -89,7 +89,7 @@ for (const [name, plant, repair, says] of FAULTS) {
 }
 
 Deno.test("expectNoLeak() finds a route that shows a foreign row", async () => {
-  const guard = "(tenant_id = (select app.tenant_id()))";
+  const guard = "(tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))";
   await admin.unsafe("alter policy tenant_guard on tenant.buildings using (true)");
   try {
     await assert.rejects(expectNoLeak("buildings.get"), /with the other tenant's id gets 200, which must be refused/);

@@ -1,13 +1,14 @@
 // What policy and proof add to a query in the database: the same query on the same table in one session, as the tenant
-// login with a proven context, and as the superuser with a plain condition. By EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF),
+// login with a proven context, which the database remembers or verifies anew, and as the superuser with a plain condition.
+// By EXPLAIN (ANALYZE, TIMING OFF, BUFFERS OFF),
 // as single executions, and by a loop in the server, as the bare computation; turn about.
 import { type Sql, withDirect } from "../../db/direct.ts";
 import { OWN_ROLES } from "../../db/names.ts";
-import { signContext } from "../../tenancy/context.ts";
+import { signContext, signPermit } from "../../tenancy/context.ts";
 import type { Ground } from "./ground.ts";
 import { median } from "./numbers.ts";
 
-const TRANSACTIONS = 40;
+const TRANSACTIONS = 80;
 const PAIRS = 50;
 /** So few that they are over before the machine gives others their turn. */
 const REPEATED = 20;
@@ -18,6 +19,8 @@ const ORDER = "order by last_name_key, id limit 21";
 /** Microseconds that the policy adds, medians. */
 export interface PolicyCost {
   execution: number;
+  /** Of an execution that verifies the context. */
+  verified: number;
   planning: number;
   /** Of an execution that follows others at once. */
   repeated: number;
@@ -35,29 +38,36 @@ interface Times {
 export async function measurePolicyCost(ground: Ground): Promise<PolicyCost> {
   const { servers, placementId, tenants } = ground;
   const signer = servers.signer(placementId, 1);
-  const [guarded, plain]: Times[] = [1, 2].map(() => ({ execution: [], planning: [], repeated: [] }));
+  const [guarded, verified, plain]: Times[] = [1, 2, 3].map(() => ({ execution: [], planning: [], repeated: [] }));
   await withDirect(servers.admin(servers.settings.sharedDatabase), async (sql) => {
     const [{ pid }] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
     for (let round = 0; round < TRANSACTIONS; round++) {
       const tenant = tenants[round % tenants.length];
+      const acting = { actor: `member:${tenant}`, access: { subject: tenant, version: 1 } };
+      const proof = signContext(signer, tenant, acting, pid);
+      const isRemembered = round % 2 === 0;
+      if (isRemembered) {
+        await sql`select app.remember(${tenant}, ${signPermit(signer, tenant, acting, pid, proof)})`;
+      }
+      const times = isRemembered ? guarded : verified;
       await sql.begin(async (transaction) => {
         const tx = transaction as unknown as Sql;
-        const proof = signContext(signer, tenant, null, pid);
         await tx`select set_config('app.tenant_id', ${tenant}, true), set_config('app.proof', ${proof}, true)`;
         for (let pair = 0; pair < PAIRS; pair++) {
           await tx.unsafe(`set local role ${OWN_ROLES.tenantLogin}`);
-          await (pair % 10 === 0 ? repeat : explain)(tx, `${COLUMNS} ${ORDER}`, guarded);
+          await (pair % 10 === 0 ? repeat : explain)(tx, `${COLUMNS} ${ORDER}`, times);
           await tx.unsafe("set local role none");
           await (pair % 10 === 0 ? repeat : explain)(tx, `${COLUMNS} where tenant_id = '${tenant}' ${ORDER}`, plain);
         }
       });
     }
   });
-  const added = (what: keyof Times) => (median(guarded[what]) - median(plain[what])) * 1000;
+  const added = (times: Times, what: keyof Times) => (median(times[what]) - median(plain[what])) * 1000;
   return {
-    execution: added("execution"),
-    planning: added("planning"),
-    repeated: added("repeated"),
+    execution: added(guarded, "execution"),
+    verified: added(verified, "execution"),
+    planning: added(guarded, "planning"),
+    repeated: added(guarded, "repeated"),
     plainExecution: median(plain.execution) * 1000,
   };
 }

@@ -4,7 +4,7 @@ import { createDoors } from "../../db/doors.ts";
 import { Pool, type Target } from "../../db/pool.ts";
 import type { Work } from "../../db/doors.ts";
 import { createLog } from "../../telemetry/log.ts";
-import { signContext } from "../../tenancy/context.ts";
+import { signContext, signPermit } from "../../tenancy/context.ts";
 import { answerParent } from "./child.ts";
 import { openStock, type StockTarget } from "./stock.ts";
 
@@ -76,6 +76,8 @@ function ways({ driver, target, key }: TrialConfig, max: number): { read: Read; 
       target,
       tenantId,
       sign: (pid) => signContext(signer, tenantId, null, pid),
+      caller: tenantId,
+      permit: (proof, pid) => signPermit(signer, tenantId, null, pid, proof),
       operation: "bench.trial",
       requestId: "",
       readOnly: true,

@@ -3,7 +3,7 @@
 import { createDoors } from "../../db/doors.ts";
 import { Pool, type Target } from "../../db/pool.ts";
 import { createLog } from "../../telemetry/log.ts";
-import { signContext } from "../../tenancy/context.ts";
+import { signContext, signPermit } from "../../tenancy/context.ts";
 import type { RenterQuery } from "../../tenant/renters/model.ts";
 import { listRenters } from "../../tenant/renters/queries.ts";
 import { answerParent } from "./child.ts";
@@ -36,6 +36,8 @@ function reader({ driver, target, key, connections }: VisitorConfig): Read {
       target,
       tenantId,
       sign: (pid) => signContext(signer, tenantId, null, pid),
+      caller: tenantId,
+      permit: (proof, pid) => signPermit(signer, tenantId, null, pid, proof),
       operation: "bench.visit",
       requestId: "",
       readOnly: true,

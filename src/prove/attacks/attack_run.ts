@@ -1,11 +1,11 @@
 // Runs every attack on every table of a placement, as its run-time login, and judges what comes of it. The rules of judging
 // are the same for all; see Attack.
 import type { Row } from "../rows.ts";
-import { type Attacker, type Outcome, provenBy } from "../session.ts";
+import type { Attacker, Claim, Outcome } from "../session.ts";
 import { differences, inventory } from "../site.ts";
 import type { Attack, Ground } from "./attack.ts";
 import { MODES } from "./clauses.ts";
-import { type Battlefield, claimsOf, prepareGrounds } from "./ground.ts";
+import { type Battlefield, claimsOf, FRESH_MS, ownContexts, prepareGrounds } from "./ground.ts";
 
 /** What came of one attack in one placement. */
 export interface AttackResult {
@@ -33,7 +33,6 @@ export interface AttackOptions {
 }
 
 const MAX_TOLD = 5;
-const FRESH_MS = 10_000;
 const DIVISION_BY_ZERO = "22012";
 
 /** Runs the attacks. Throws when an attack could not be tried for a reason of ours. */
@@ -47,6 +46,7 @@ export async function runAttacks(
   const grounds = await prepareGrounds(field, session);
   const chosen = grounds.slice(0, options.tables ?? grounds.length);
   const secrets = await secretsOf(field);
+  const own = ownContexts(field, session);
   const results: AttackResult[] = [];
   let claimedAt = Date.now();
   for (const [i, attack] of attacks.entries()) {
@@ -68,7 +68,7 @@ export async function runAttacks(
     };
     if (!attack.login || session.own) {
       for (const ground of attack.once ? chosen.slice(0, 1) : chosen) {
-        await tryOne({ field, session, attack, ground, secrets, modes: options.modes }, result);
+        await tryOne({ field, session, own, attack, ground, secrets, modes: options.modes }, result);
       }
     }
     results.push(result);
@@ -87,6 +87,7 @@ async function inventories({ admin, tables, victim, closed }: Battlefield) {
 interface Try {
   field: Battlefield;
   session: Attacker;
+  own: () => Promise<Claim>;
   attack: Attack;
   ground: Ground;
   secrets: string[];
@@ -94,14 +95,14 @@ interface Try {
 }
 
 async function tryOne(one: Try, result: AttackResult): Promise<void> {
-  const { field, session, attack, ground } = one;
+  const { session, attack, ground } = one;
   const text = attack.sql(ground);
   if (text === null) return;
-  const claim = () => attack.claim?.(ground) ?? provenBy(field.signer, ground.a, 0);
+  const claim = async () => attack.claim?.(ground) ?? await one.own();
   const modes = attack.modes ? Object.entries(MODES).filter(([name]) => one.modes?.includes(name) ?? true) : [];
   for (const [mode, planned] of modes.length ? modes : [["", (same: string) => same] as const]) {
     result.tries++;
-    const outcome = await session.run(claim(), planned(text));
+    const outcome = await session.run(await claim(), planned(text));
     const said = await judge(one, text, outcome, claim);
     if (said) {
       if (result.leaks.length < MAX_TOLD) result.leaks.push(`${ground.name}${mode ? `, ${mode}` : ""}: ${said}`);
@@ -113,7 +114,7 @@ async function tryOne(one: Try, result: AttackResult): Promise<void> {
 }
 
 /** What leaked, as a sentence, or null. */
-async function judge(one: Try, text: string, outcome: Outcome, claim: () => ReturnType<typeof provenBy>) {
+async function judge(one: Try, text: string, outcome: Outcome, claim: () => Promise<Claim>) {
   const { attack, ground, secrets, field, session } = one;
   if (outcome.error?.code === DIVISION_BY_ZERO) return "an expression was evaluated on a foreign row";
   const marked = outcome.rows.filter(({ leaked }) => leaked === true || Number(leaked) > 0 || isText(leaked)).length;
@@ -123,7 +124,7 @@ async function judge(one: Try, text: string, outcome: Outcome, claim: () => Retu
   if (attack.kind === "write" && outcome.affected > await ownRows(field, ground)) return "foreign rows were affected";
   const other = attack.missing?.(ground);
   if (!other) return null;
-  const missing = await session.run(claim(), other);
+  const missing = await session.run(await claim(), other);
   return words(outcome) === words(missing) ? null : `it answers otherwise about what is there: ${words(outcome)}`;
 }
 

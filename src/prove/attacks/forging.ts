@@ -59,6 +59,8 @@ export const WRONG_CLAIMS = [
   "a key that is not there",
   "a retired key",
   "another backend",
+  "a proof that another backend remembers",
+  "a remembered proof that has expired",
   "a proof of another user's",
   "a proof of another version",
   "a claim that is no uuid",

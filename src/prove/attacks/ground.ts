@@ -46,7 +46,32 @@ export async function prepareGrounds(field: Battlefield, session: Attacker): Pro
   return grounds;
 }
 
-/** A proof lives for 30 seconds: contexts are signed anew from time to time. */
+/** How long contexts are used before they are signed anew, in milliseconds; a proof lives for 45 seconds. */
+export const FRESH_MS = 10_000;
+
+/** The attacker's own context, remembered by the database at every other call: both ways into the tenant are attacked. */
+export function ownContexts({ signer, attacker, admin }: Battlefield, session: Attacker): () => Promise<Claim> {
+  let turn = 0;
+  let known: { pid: number; at: number; claim: Claim } | undefined;
+  return async () => {
+    if (turn++ % 2 === 0) return provenBy(signer, attacker.id);
+    const { pid } = session;
+    if (known?.pid !== pid || Date.now() - known.at > FRESH_MS) {
+      known = { pid, at: Date.now(), claim: provenBy(signer, attacker.id, pid) };
+      await remember(admin, known.claim, pid, Date.now() + 30_000);
+    }
+    return known.claim;
+  };
+}
+
+/** Has the database take a context for one that stands, as app.remember() does. */
+async function remember(admin: Sql, { tenantId, proof }: Claim, backend: number, until: number): Promise<void> {
+  await admin`insert into app.proven (backend, digest, tenant_id, key_id, until)
+    values (${backend}, sha256(convert_to(${proof + tenantId}, 'UTF8')), ${tenantId}, 1, ${new Date(until)})
+    on conflict do nothing`;
+}
+
+/** Contexts that must open nothing, by what is wrong with them. */
 export async function claimsOf(field: Battlefield, pid: number): Promise<Record<string, Claim>> {
   const { attacker, victim, closed, signer, roles, admin } = field;
   const retired = { keyId: RETIRED_KEY, key: signer.key };
@@ -55,6 +80,10 @@ export async function claimsOf(field: Battlefield, pid: number): Promise<Record<
     await tx`update app.keys set retired_at = coalesce(retired_at, now()) where id = ${RETIRED_KEY}`;
   });
   const b = victim.id;
+  const elsewhere = provenBy(signer, b, pid + 1);
+  await remember(admin, elsewhere, pid + 1, Date.now() + 30_000);
+  const stale = { tenantId: b, proof: signContext(signer, b, null, pid, Date.now() - 120_000) };
+  await remember(admin, stale, pid, Date.now() - 1_000);
   const good = signContext(signer, b, null, 0);
   const signed = (by = signer, at = 0, now?: number): Claim => ({
     tenantId: b,
@@ -72,6 +101,8 @@ export async function claimsOf(field: Battlefield, pid: number): Promise<Record<
     "a key that is not there": signed({ keyId: 424_242, key: signer.key }),
     "a retired key": signed(retired),
     "another backend": signed(signer, pid + 1),
+    "a proof that another backend remembers": elsewhere,
+    "a remembered proof that has expired": stale,
     "a proof of another user's": { tenantId: b, proof: good.replace(".-.", `.${b}.`) },
     "a proof of another version": { tenantId: b, proof: good.replace(/^v1/, "v2") },
     "a claim that is no uuid": { tenantId: `${b}'`, proof: good },

@@ -15,7 +15,7 @@ export interface AttackedFault {
   attacksMustFind: boolean;
 }
 
-const GUARD = "(tenant_id = (select app.tenant_id()))";
+const GUARD = "(tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))";
 const RENTERS = "tenant.renters";
 const BUILDINGS = "tenant.buildings";
 const restore = (table: string) =>
@@ -54,7 +54,7 @@ export const WALL: AttackedFault[] = [
   ),
   planted(
     "the guard has a way round (or true)",
-    `alter policy tenant_guard on ${RENTERS} using (tenant_id = (select app.tenant_id()) or true)`,
+    `alter policy tenant_guard on ${RENTERS} using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())) or true)`,
     restore(RENTERS),
     { quick: true },
   ),
@@ -130,6 +130,22 @@ export const WALL: AttackedFault[] = [
     `grant update (open) on app.gates to :"tenant_login"; grant select on app.gates to :"tenant_login"`,
     `revoke update (open) on app.gates from :"tenant_login"; revoke select on app.gates from :"tenant_login"`,
   ),
+];
+
+const ENTERED = `create or replace view app.entered with (security_barrier) as select tenant_id from app.proven
+  where backend = pg_backend_pid() and until > clock_timestamp()
+    and digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))`;
+
+/** Faults of the view that says which contexts are known to stand. */
+export const REMEMBERED: AttackedFault[] = [
+  planted(
+    "app.entered takes what another backend remembers",
+    ENTERED.replace("backend = pg_backend_pid() and ", ""),
+    ENTERED,
+  ),
+  planted("app.entered takes what has expired", ENTERED.replace("and until > clock_timestamp()", ""), ENTERED, {
+    quick: true,
+  }),
 ];
 
 /** A body of app.tenant_id() in which one check is missing. */

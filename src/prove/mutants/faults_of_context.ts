@@ -118,6 +118,49 @@ export const CONTEXT: Fault[] = [
     says: /^bh_l_\w+ has UPDATE on column "version" of "app.access"$/m,
   },
   {
+    fault: "what is remembered can be read",
+    plant: `grant select on app.proven to :"tenant_login"`,
+    says: /^bh_l_\w+ has SELECT on "app.proven"$/m,
+  },
+  {
+    fault: "what is remembered can be written",
+    plant: `grant insert on app.proven to :"tenant_login"`,
+    says: /^bh_l_\w+ has INSERT on "app.proven"$/m,
+  },
+  {
+    fault: "what is remembered is shown to every backend",
+    plant: `create or replace view app.entered with (security_barrier) as select tenant_id from app.proven
+      where digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))
+        and until > clock_timestamp()`,
+    says: /^view "app.entered" does not show only what the caller proves$/m,
+  },
+  {
+    fault: "what is remembered is shown before it is proven",
+    plant: "alter view app.entered reset (security_barrier)",
+    says: /^view "app.entered" does not show only what the caller proves$/m,
+  },
+  {
+    fault: "a closed gate does not remove what was remembered",
+    plant: "drop trigger forget on app.gates",
+    says: /^table "app.gates" does not remove what was remembered of it$/m,
+  },
+  {
+    fault: "a change of access does not remove what was remembered",
+    plant: "alter table app.access disable trigger forget",
+    says: /^table "app.access" does not remove what was remembered of it$/m,
+  },
+  {
+    fault: "a retired key does not remove what was remembered",
+    plant:
+      "drop trigger forget on app.keys; create trigger forget after update of id on app.keys for each row execute function app.forget('true')",
+    says: /^table "app.keys" does not remove what was remembered of it$/m,
+  },
+  {
+    fault: "what remembers runs with its caller's rights",
+    plant: "alter function app.remember(text, text) security invoker",
+    says: /^function "app.remember\(text,text\)" cannot write the keeper's tables/m,
+  },
+  {
     fault: "the gates can be opened",
     plant: `grant update (open) on app.gates to :"tenant_login"`,
     says: /^bh_l_\w+ has UPDATE on column "open" of "app.gates"$/m,

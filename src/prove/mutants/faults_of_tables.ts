@@ -21,13 +21,14 @@ export const TABLES: Fault[] = [
   {
     fault: "the guard is permissive",
     plant: `drop policy tenant_guard on tenant.renters; create policy tenant_guard on tenant.renters
-      using (tenant_id = (select app.tenant_id())) with check (tenant_id = (select app.tenant_id()))`,
+      using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))
+      with check (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))`,
     says: /^table "tenant.renters" has no restrictive tenant_guard/m,
   },
   {
     fault: "the guard has no WITH CHECK",
     plant: `drop policy tenant_guard on tenant.renters; create policy tenant_guard on tenant.renters as restrictive
-      using (tenant_id = (select app.tenant_id()))`,
+      using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))`,
     says: /^table "tenant.renters" has no restrictive tenant_guard/m,
   },
   {
@@ -37,7 +38,8 @@ export const TABLES: Fault[] = [
   },
   {
     fault: "the guard has a way round (or true)",
-    plant: "alter policy tenant_guard on tenant.renters using (tenant_id = (select app.tenant_id()) or true)",
+    plant:
+      "alter policy tenant_guard on tenant.renters using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())) or true)",
     says: /^table "tenant.renters" has no restrictive tenant_guard/m,
   },
   {
@@ -48,7 +50,7 @@ export const TABLES: Fault[] = [
   {
     fault: "the guard is for SELECT only",
     plant: `drop policy tenant_guard on tenant.renters; create policy tenant_guard on tenant.renters as restrictive
-      for select using (tenant_id = (select app.tenant_id()))`,
+      for select using (tenant_id = (select coalesce((select tenant_id from app.entered), app.tenant_id())))`,
     says: /^table "tenant.renters" has no restrictive tenant_guard/m,
   },
   {

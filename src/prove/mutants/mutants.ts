@@ -8,7 +8,7 @@ import { holesIn } from "../rights.ts";
 import { type Grounds, makeScratch, type Scratch } from "../scratch.ts";
 import { openAttacker } from "../session.ts";
 import type { Site } from "../site.ts";
-import { type AttackedFault, CONTEXT_BODIES, WALL } from "./attacked.ts";
+import { type AttackedFault, CONTEXT_BODIES, REMEMBERED, WALL } from "./attacked.ts";
 import { CODE, type CodeMutant } from "./code.ts";
 import type { Fault } from "./fault.ts";
 import { AUDIT } from "./faults_of_audit.ts";
@@ -59,7 +59,7 @@ export async function proveMutants(
         results.push(await byProof(site, kind, fault));
       }
     }
-    const attacked = [...WALL.filter(({ quick: first }) => first || !quick), ...CONTEXT_BODIES];
+    const attacked = [...WALL, ...REMEMBERED].filter(({ quick: first }) => first || !quick).concat(CONTEXT_BODIES);
     for (const fault of attacked) {
       say(`attacked: ${fault.fault}`);
       results.push(await byAttacks(site, fault));

@@ -1,0 +1,57 @@
+// Signed contexts that are used again: a caller who comes back to the same backend within seconds shows the same proof, and
+// the database, told so once, need not verify it each time (app.remember() and app.entered in sql/policies/10_context.sql).
+// Who comes once is signed once, and nothing is written for him.
+
+/** What signs the contexts of one caller in one tenant. */
+export interface Signature {
+  /** The signature for the backend with this process id; 0 where none is known. */
+  sign(pid: number): string;
+  /**
+   * Everything that `sign` signs beside the backend and the time, as text: with it a proof is used again. Left out, each
+   * visit has a proof of its own.
+   */
+  caller?: string;
+  /** Signs for the backend that it may remember this proof. */
+  permit?(proof: string, pid: number): string;
+}
+
+interface Known {
+  proof: string;
+  /** Until when it is used, in the milliseconds of `performance.now()`. */
+  until: number;
+  uses: number;
+}
+
+/** How long a proof is used again: as long again may pass until its transaction is over, see `renewMs` of the pool. */
+const REUSED_MS = 20_000;
+/** The least recently signed ones are forgotten first. */
+const MOST = 5_000;
+/** The database is told at the second use: one who comes once would pay for it and have nothing from it. */
+const TOLD_AT = 2;
+
+/** The proofs of a process. */
+export class Proofs {
+  #known = new Map<string, Known>();
+
+  /** A proof for this backend. */
+  prove(signature: Signature, pid: number): string {
+    if (signature.caller === undefined) return signature.sign(pid);
+    const key = `${pid} ${signature.caller}`;
+    const known = this.#known.get(key);
+    if (known && known.until > performance.now()) {
+      known.uses++;
+      return known.proof;
+    }
+    this.#known.delete(key);
+    if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value!);
+    const proof = signature.sign(pid);
+    this.#known.set(key, { proof, until: performance.now() + REUSED_MS, uses: 1 });
+    return proof;
+  }
+
+  /** What allows the backend to remember the proof that {@link prove} gave last; null unless it is time for that. */
+  permit(signature: Signature, pid: number): string | null {
+    const known = pid === 0 ? undefined : this.#known.get(`${pid} ${signature.caller}`);
+    return known?.uses === TOLD_AT ? signature.permit?.(known.proof, pid) ?? null : null;
+  }
+}
