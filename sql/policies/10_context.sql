@@ -67,31 +67,28 @@ comment on column app.migrations.sha256 is 'SHA-256 of the file when it was appl
 comment on column app.migrations.applied_at is 'When it was applied';
 
 create table if not exists app.proven (
-  backend int,
-  digest bytea,
+  context text collate "C" primary key,
+  backend int not null,
   tenant_id uuid not null,
   subject uuid,
   key_id int not null,
-  until timestamptz not null,
-  primary key (backend, digest)
+  until timestamptz not null
 );
 create index if not exists proven_of_subject on app.proven (tenant_id, subject);
 create index if not exists proven_until on app.proven (until);
 comment on table app.proven is 'Contexts that were verified and stand: what is here needs no verifying again. Whatever would refuse one removes it';
+comment on column app.proven.context is 'Proof and claim';
 comment on column app.proven.backend is 'Process id of the backend that it is bound to';
-comment on column app.proven.digest is 'SHA-256 of proof and claim';
 comment on column app.proven.tenant_id is 'The tenant that it enters';
 comment on column app.proven.subject is 'Whose access was compared; null: the platform''s own';
 comment on column app.proven.key_id is 'The key that signed it';
 comment on column app.proven.until is 'When it ends by itself';
 
--- Does not need SECURITY INVOKER, as it shows nothing but what the caller's own settings prove: whoever has not the proof
--- does not find its digest.
+-- Does not need SECURITY INVOKER, as it shows nothing but what the caller's own settings say and prove.
 create or replace view app.entered with (security_barrier) as
   select tenant_id from app.proven
-  where backend = pg_backend_pid()
-    and digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))
-    and until > clock_timestamp();
+  where context = current_setting('app.proof', true) || current_setting('app.tenant_id', true)
+    and backend = pg_backend_pid() and until > clock_timestamp();
 comment on view app.entered is 'The tenant of this transaction, if its context is known to stand; else no row, and app.tenant_id() is to be asked';
 
 revoke all on app.keys, app.gates, app.access, app.proven, app.entered, app.migrations from public, :"owner", :"tenant_login";
@@ -100,7 +97,9 @@ grant select on app.entered to :"owner", :"tenant_login";
 
 -- Returns the tenant of this transaction, or null when none was entered. Raises 42501, always with the same words, when
 -- the claim does not stand; BH001 when the tenant's gate is closed; BH002 when what the proof says of the caller's access
--- (`<subject>:<version>`, or `-` for the platform itself) is not in force any more, but for what this transaction changed. STABLE, never IMMUTABLE: a cached plan would leak.
+-- (`<subject>:<version>`, or `-` for the platform itself) is not in force any more, but for what this transaction changed.
+-- An actor who is limited to units must be in a transaction that is marked so: see 33_rows.sql. STABLE, never IMMUTABLE: a
+-- cached plan would leak.
 create or replace function app.tenant_id() returns uuid
 language plpgsql stable security definer parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -140,7 +139,8 @@ begin
   -- From here on the proof is what the platform wrote: its parts have their form.
   now_seconds := extract(epoch from clock_timestamp())::bigint;
   if split_part(proof, '.', 6)::bigint not between now_seconds and now_seconds + 60
-    or (split_part(proof, '.', 5) <> '0' and split_part(proof, '.', 5)::bigint <> pg_backend_pid()) then
+    or (split_part(proof, '.', 5) <> '0' and split_part(proof, '.', 5)::bigint <> pg_backend_pid())
+    or (strpos(proof, ':units.') > 0 and current_setting('transaction_deferrable') = 'off') then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   access := split_part(proof, '.', 4);
@@ -176,11 +176,12 @@ revoke all on function app.actor() from public;
 grant execute on function app.actor() to :"owner", :"tenant_login";
 
 -- Remembers that a context stands, so that app.entered finds it. It is called in a transaction of its own, before the one that
--- uses the context, and takes a context that only the platform can sign: its actor is `remember:<digest, hex>`. A visit never
--- sees one, so an injected statement cannot hold the locks that are taken here.
+-- uses the context, and takes a permit that only the platform can sign: a context with the actor `remember:<SHA-256 of proof
+-- and claim, hex>`. A visit never sees one, so an injected statement cannot hold the locks that are taken here. Whoever is
+-- limited to units is never remembered.
 -- They make it exact: what is vouched for cannot change before the row is there for whoever changes it to remove. Nothing is
 -- waited for, and what is just being changed is not remembered.
-create or replace function app.remember(claim text, permit text) returns void
+create or replace function app.remember(claim text, proof text, permit text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -192,7 +193,8 @@ declare
 begin
   perform set_config('app.tenant_id', claim, true), set_config('app.proof', permit, true);
   entered := app.tenant_id();
-  if entered is null or part[3] !~ '^remember:[0-9a-f]{64}$' or part[5] = '0' then
+  if entered is null or part[5] = '0' or strpos(proof, ':units.') > 0
+    or part[3] is distinct from 'remember:' || encode(sha256(convert_to(proof || claim, 'UTF8')), 'hex') then
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   perform set_config('synchronous_commit', 'off', true); -- a crash forgets it, and it is verified again
@@ -211,15 +213,15 @@ begin
       return;
     end if;
   end if;
-  insert into app.proven (backend, digest, tenant_id, subject, key_id, until)
-  values (pg_backend_pid(), decode(right(part[3], 64), 'hex'), entered, caller, part[2]::int, ends) on conflict do nothing;
+  insert into app.proven (context, backend, tenant_id, subject, key_id, until)
+  values (proof || claim, pg_backend_pid(), entered, caller, part[2]::int, ends) on conflict do nothing;
   delete from app.proven where ctid = any (array(
     select ctid from app.proven where until < clock_timestamp() limit 4 for update skip locked));
 end
 $$;
-comment on function app.remember(text, text) is 'Remembers that a context stands, until it ends or something changes';
-revoke all on function app.remember(text, text) from public;
-grant execute on function app.remember(text, text) to :"tenant_login";
+comment on function app.remember(text, text, text) is 'Remembers that a context stands, until it ends or something changes';
+revoke all on function app.remember(text, text, text) from public;
+grant execute on function app.remember(text, text, text) to :"tenant_login";
 
 -- Removes what was remembered of a row that is not what it was: the argument says what that is, $1 is the row. In order, so
 -- that two do not wait for each other. It must see all that is committed by now, which only READ COMMITTED does.
@@ -232,7 +234,7 @@ begin
     raise exception using errcode = '0A000', message = 'access is changed in READ COMMITTED only';
   end if;
   execute format('delete from app.proven where ctid = any (array(
-    select ctid from app.proven where %s order by backend, digest for update))', tg_argv[0]) using old;
+    select ctid from app.proven where %s order by context for update))', tg_argv[0]) using old;
   return null;
 end
 $$;

@@ -21,8 +21,8 @@ declare
     where n.nspname = 'app' and c.relname = 'entered' and c.relkind = 'v' and pg_get_userbyid(c.relowner) = keeper
       and c.reloptions = '{security_barrier=true}'
       and replace(regexp_replace(pg_get_viewdef(c.oid), '\s+', ' ', 'g'), 'proven.', '') = ' SELECT tenant_id FROM app.proven'
-        ' WHERE ((backend = pg_backend_pid()) AND (digest = sha256(convert_to((current_setting(''app.proof''::text, true)'
-        ' || current_setting(''app.tenant_id''::text, true)), ''UTF8''::name))) AND (until > clock_timestamp()));');
+        ' WHERE ((context = (current_setting(''app.proof''::text, true) || current_setting(''app.tenant_id''::text, true)))'
+        ' AND (backend = pg_backend_pid()) AND (until > clock_timestamp()));');
   run_time name[];
   -- By catalogue and not by to_regprocedure(): the migrator may not use the schemas that it proves.
   audits constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -275,7 +275,7 @@ begin
       where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema')
         and exists (select from pg_roles where rolname = login)
         and has_function_privilege(login, p.oid, 'execute') and has_schema_privilege(login, n.oid, 'usage')
-        and not (n.nspname = 'app' and (p.proname, p.pronargs) in (values ('tenant_id', 0), ('remember', 2)))
+        and not (n.nspname = 'app' and (p.proname, p.pronargs) in (values ('tenant_id', 0), ('remember', 3)))
         and p.oid <> all (coalesce(audit_calls, '{}'))
     union all
     select format('function "app.tenant_id()" %s', f.fault) from pg_proc p join pg_namespace n on n.oid = p.pronamespace,

@@ -16,6 +16,8 @@ export interface Context {
    * guest, a tenant or an actor: what one guest sets for the session is undone before the next one enters.
    */
   values(pid: number): string[];
+  /** Without values; sent before it where the transaction begins. */
+  mark?: ContextStatement;
   /** What is sent ahead in a transaction of its own; nobody waits for it, and nothing comes of its failing. */
   aside?(pid: number): { statement: ContextStatement; values: string[] } | null;
 }
@@ -73,6 +75,7 @@ export class Connection {
     const aside = this.wire.pooled ? null : context.aside?.(this.wire.pid);
     this.wire.enter({
       context: this.#prelude(context, values),
+      mark: context.mark,
       begin,
       reset: this.#changesHands(values[0]),
       aside: aside ? { statement: aside.statement, bytes: aside.statement.bind(aside.values) } : undefined,

@@ -33,6 +33,8 @@ export interface TenantContext extends Signature {
   operation: string;
   requestId: string;
   readOnly: boolean;
+  /** Whether `sign` signs an actor who is limited to units. */
+  limited?: boolean;
   /** Where the request came from, for the audit. */
   origin?: Origin;
   /** Milliseconds that the whole visit may take. */
@@ -76,7 +78,10 @@ const WRITE_TENANT = new ContextStatement(
   4,
 );
 
-const REMEMBER = new ContextStatement("bulkhead_remember", "select app.remember($1, $2)", 2);
+/** A mark that nothing in the transaction can take off again: see sql/policies/33_rows.sql. */
+const LIMITED = new ContextStatement("bulkhead_limited", "set transaction_deferrable = on", 0);
+
+const REMEMBER = new ContextStatement("bulkhead_remember", "select app.remember($1, $2, $3)", 3);
 
 const NOBODY: Access = { kind: "-", id: "", version: 0 };
 
@@ -100,9 +105,10 @@ export function createDoors(pools: Pools, platform: Target, log: Log): Doors {
       const entering: Context = {
         statement: context.readOnly ? READ_TENANT : WRITE_TENANT,
         values: (pid) => [tenantId, proofs.prove(context, pid), ...told],
+        mark: context.limited ? LIMITED : undefined,
         aside(pid) {
-          const permit = proofs.permit(context, pid);
-          return permit === null ? null : { statement: REMEMBER, values: [tenantId, permit] };
+          const told = context.limited ? null : proofs.permit(context, pid);
+          return told && { statement: REMEMBER, values: [tenantId, ...told] };
         },
       };
       try {

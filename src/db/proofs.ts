@@ -49,9 +49,10 @@ export class Proofs {
     return proof;
   }
 
-  /** What allows the backend to remember the proof that {@link prove} gave last; null unless it is time for that. */
-  permit(signature: Signature, pid: number): string | null {
+  /** The proof that {@link prove} gave last and what allows the backend to remember it; null unless it is time for that. */
+  permit(signature: Signature, pid: number): [proof: string, permit: string] | null {
     const known = pid === 0 ? undefined : this.#known.get(`${pid} ${signature.caller}`);
-    return known?.uses === TOLD_AT ? signature.permit?.(known.proof, pid) ?? null : null;
+    if (known?.uses !== TOLD_AT || !signature.permit) return null;
+    return [known.proof, signature.permit(known.proof, pid)];
   }
 }

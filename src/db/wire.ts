@@ -33,6 +33,8 @@ export interface Entrance {
   context: Prelude;
   /** Whether a transaction block is opened, which stays open. */
   begin?: boolean;
+  /** A statement without values, sent before the context. */
+  mark?: ContextStatement;
   /** Whether settings of the session are put back before; not a pooler's, which sets them for us itself. */
   reset?: boolean;
   /** Sent ahead in a transaction of its own, whose answer is not looked at. */
@@ -132,10 +134,11 @@ export class Wire extends EventEmitter {
   }
 
   /** Allows one statement, with the context before it. */
-  enter({ context, begin, reset, aside }: Entrance): void {
+  enter({ context, begin, mark, reset, aside }: Entrance): void {
     const before: ContextStatement[] = [];
     if (begin) before.push(this.pooled ? BEGIN.unnamed : BEGIN);
     if (reset && !this.pooled) before.push(RESET);
+    if (mark) before.push(this.pooled ? mark.unnamed : mark);
     const prelude = [...before.map((statement) => ({ statement, bytes: statement.bind([]) })), context];
     this.#permit = { prelude, aside };
   }

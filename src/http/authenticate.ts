@@ -15,14 +15,16 @@ export type Shown = Principal | PresentedKey | PresentedToken;
  * @throws AppError `unauthorized`, `token_expired`, or `invalid_request` when it carries two different ones.
  */
 export async function authenticate(request: Request, tokens: Tokens): Promise<Shown | null> {
-  const shown = new Set([bearer(request), request.headers.get("x-api-key"), sessionCookies(request).access]);
-  shown.delete(null);
-  if (shown.size > 1) throw new AppError("invalid_request", "Send one access token or API key, in one place");
+  const key = request.headers.get("x-api-key");
+  const shown = [bearer(request), key, sessionCookies(request).access].filter((text) => text !== null);
   const [token] = shown;
+  if (shown.some((text) => text !== token)) {
+    throw new AppError("invalid_request", "Send one access token or API key, in one place");
+  }
   if (!token) return null;
-  if (request.headers.has("x-api-key") && !isApiKey(token)) throw new AppError("unauthorized", "This is no API key");
   if (isApiKey(token)) return readApiKey(token);
-  return readPresented(token) ?? await tokens.verify(token);
+  if (key !== null) throw new AppError("unauthorized", "This is no API key");
+  return tokens.known(token) ?? readPresented(token) ?? await tokens.verify(token);
 }
 
 function bearer(request: Request): string | null {

@@ -6,11 +6,11 @@ import type { TenantRecord } from "../tenancy/directory.ts";
 import { locate, requestHost } from "../tenancy/locate.ts";
 import { authenticate } from "./authenticate.ts";
 import { requestId } from "./call.ts";
-import { cookieLines, dropCookies, receiveCookies } from "./cookies.ts";
+import { cookieLines, type CookieRules, cookieRules, dropCookies, receiveCookies } from "./cookies.ts";
 import { allowReading, answerPreflight, atTenantHost, isPreflight, pathSlug } from "./cors.ts";
 import { isKnown, isOriginOf, isSameHost, readOrigin, type Site } from "./origin.ts";
 import { problem } from "./problem.ts";
-import { secured, writable } from "./security_headers.ts";
+import { secured } from "./security_headers.ts";
 
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
 /** What a plain form on any page can send without being asked first. */
@@ -23,16 +23,22 @@ interface Reader {
   credentials: boolean;
 }
 
+/** The site, and what is known of it once and for all. */
+interface Guarded extends Site {
+  cookies: CookieRules;
+}
+
 /** Guards every answer of an app. */
 export function guardBrowsers(site: Site): MiddlewareHandler {
   const { publicUrl } = site.services;
+  const guarded: Guarded = { ...site, cookies: cookieRules(publicUrl) };
   return async function guard(c, next) {
     const request = c.req.raw;
     let reader: Reader | null = null;
     try {
       if (isPreflight(request)) c.res = await answerPreflight(request, site);
       else {
-        reader = await judge(request, site);
+        reader = await judge(request, guarded);
         await next();
       }
     } catch (error) {
@@ -40,15 +46,14 @@ export function guardBrowsers(site: Site): MiddlewareHandler {
       await request.body?.cancel().catch(() => {}); // an upload that was refused is not read to its end
     }
     if (c.res.status < 200) return; // an upgraded connection has no headers any more
-    const answer = writable(c.res);
+    const answer = secured(c.res, publicUrl);
     const refused = answer.status >= 400;
     for (const line of refused ? [] : cookieLines(request)) answer.headers.append("set-cookie", line);
     answer.headers.append("vary", "Origin");
     if (reader && (reader.when === "always" || refused)) {
       allowReading(answer.headers, reader.origin, reader.credentials);
     }
-    const done = secured(answer, publicUrl);
-    if (done !== c.res) c.res = done;
+    if (answer !== c.res) c.res = answer;
   };
 }
 
@@ -70,8 +75,8 @@ function refuse(request: Request, error: unknown, { services }: Site): Response 
  * Judges where a request comes from.
  * @throws AppError `origin_refused` for a change that a page of somebody else's asks for.
  */
-async function judge(request: Request, site: Site): Promise<Reader | null> {
-  const carried = receiveCookies(request, site.services.publicUrl);
+async function judge(request: Request, site: Guarded): Promise<Reader | null> {
+  const carried = receiveCookies(request, site.cookies);
   const byCookie = carried && !request.headers.has("authorization");
   const changes = !READS.has(request.method);
   const given = request.headers.get("origin");

@@ -157,10 +157,7 @@ export class BoundCall implements Call {
     const caller = principal && principal.kind !== "operator" ? principal : null;
     const context = await services.targets.context(this.tenant, {
       ...(caller ? actingAs(caller) : {}),
-      origin: {
-        ...this.origin,
-        ...(caller?.kind === "impersonator" && { impersonating: caller.impersonationId }),
-      },
+      origin: caller?.kind === "impersonator" ? { ...this.origin, impersonating: caller.impersonationId } : this.origin,
       operation: route.operation,
       requestId: this.requestId,
       readOnly: this.#readOnly,

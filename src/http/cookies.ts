@@ -18,12 +18,17 @@ interface Cookie {
   seconds: number;
 }
 
-/** The cookies of one request, and what its answer sets. */
-interface Jar {
+/** How cookies are kept where the platform is reached. */
+export interface CookieRules {
   /** `__Host-`: set by this host itself, over https, for all its paths; a host beside it can neither set nor shade it. */
   prefix: "__Host-" | "";
   /** False over http, but on the developer's own machine: tokens do not travel in clear. */
   allowed: boolean;
+}
+
+/** The cookies of one request, and what its answer sets. */
+interface Jar {
+  rules: CookieRules;
   access: string | null;
   refresh: string | null;
   leaving: Cookie[];
@@ -37,18 +42,22 @@ const LOCAL = /^(localhost|[a-z0-9-]+\.localhost|127\.0\.0\.1|\[::1\])$/;
 
 const jars = new WeakMap<Request, Jar>();
 
+/** The rules of a platform that is reached at `publicUrl`. */
+export function cookieRules(publicUrl: string): CookieRules {
+  const https = isHttps(publicUrl);
+  return { prefix: https ? "__Host-" : "", allowed: https || LOCAL.test(new URL(publicUrl).hostname) };
+}
+
 /**
  * Takes the session's cookies of a request.
  * @returns Whether there is one.
  * @throws AppError `invalid_request` when one came twice: a host beside this one may have put it there.
  */
-export function receiveCookies(request: Request, publicUrl: string): boolean {
-  const https = isHttps(publicUrl);
-  const prefix = https ? "__Host-" : "";
-  const allowed = https || LOCAL.test(new URL(publicUrl).hostname);
-  const header = (allowed && request.headers.get("cookie")) || "";
-  const [access, refresh] = [ACCESS, REFRESH].map((name) => readOne(header, prefix + name));
-  jars.set(request, { prefix, allowed, access, refresh, leaving: [] });
+export function receiveCookies(request: Request, rules: CookieRules): boolean {
+  const header = rules.allowed ? request.headers.get("cookie") : null;
+  const access = readOne(header, rules.prefix + ACCESS);
+  const refresh = readOne(header, rules.prefix + REFRESH);
+  jars.set(request, { rules, access, refresh, leaving: [] });
   return access !== null || refresh !== null;
 }
 
@@ -81,8 +90,10 @@ export function endSession(request: Request): void {
 
 /** The `Set-Cookie` lines of a request's answer. */
 export function cookieLines(request: Request): string[] {
-  const { leaving = [], prefix = "" } = jars.get(request) ?? {};
-  return leaving.map(({ name, value, seconds }) =>
+  const jar = jars.get(request);
+  if (!jar) return [];
+  const { prefix } = jar.rules;
+  return jar.leaving.map(({ name, value, seconds }) =>
     serialize(prefix + name, value, {
       path: "/",
       httpOnly: true,
@@ -95,14 +106,17 @@ export function cookieLines(request: Request): string[] {
 
 function put(request: Request, cookies: Cookie[]): void {
   const jar = jars.get(request);
-  if (!jar?.allowed) throw new AppError("invalid_request", "Sign in with cookies over https only");
+  if (!jar?.rules.allowed) throw new AppError("invalid_request", "Sign in with cookies over https only");
   for (const { name, value } of cookies) {
-    if (jar.prefix.length + name.length + value.length >= MAX_LENGTH) throw new Error(`"${name}" fits into no cookie`);
+    if (jar.rules.prefix.length + name.length + value.length >= MAX_LENGTH) {
+      throw new Error(`"${name}" fits into no cookie`);
+    }
   }
   jar.leaving = cookies;
 }
 
-function readOne(header: string, name: string): string | null {
+function readOne(header: string | null, name: string): string | null {
+  if (header === null) return null;
   const values = header.split(";").map((pair) => pair.trim()).filter((pair) => pair.startsWith(`${name}=`));
   if (values.length > 1) throw new AppError("invalid_request", `Send the cookie "${name}" once`);
   return values[0]?.slice(name.length + 1) || null;

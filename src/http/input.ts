@@ -26,9 +26,10 @@ function parse(where: string, schema: z.ZodType | undefined, value: unknown): un
   return result.data;
 }
 
-function readQuery(url: URL, schema: z.ZodType | undefined): unknown {
+function readQuery(url: string, schema: z.ZodType | undefined): unknown {
   const given: Record<string, string> = Object.create(null); // "constructor" is a name like any other
-  for (const [name, value] of url.searchParams) {
+  const [, query] = /^[^?#]*\?([^#]*)/.exec(url) ?? [];
+  for (const [name, value] of query ? new URLSearchParams(query) : []) {
     if (name in given) throw new AppError("invalid_request", `Send the query parameter "${name}" once`);
     given[name] = value;
   }
@@ -91,9 +92,8 @@ async function readBody(request: Request, schema: z.ZodType): Promise<{ body: un
 
 /** Checks everything that a request carries. Throws AppError with the status that fits. */
 export async function readInput(route: Route, request: Request, params: Record<string, string>): Promise<Input> {
-  const url = new URL(request.url);
   const parsed = parse("params", route.params, params);
-  const query = readQuery(url, route.query);
+  const query = readQuery(request.url, route.query);
   if (route.stream) {
     if (!route.stream.includes(mediaType(request))) {
       throw new AppError("unsupported_media_type", `Send the body as ${route.stream.join(" or ")}`);

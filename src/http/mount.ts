@@ -61,7 +61,7 @@ async function serve(c: Context, route: Route, group: Group, services: Services,
   const asked = askedOf(c, id, route);
   let response: Response;
   try {
-    response = await answer(c, { asked, group, services, hosts, admission });
+    response = await answer({ asked, group, services, hosts, admission });
   } catch (error) {
     response = problem(error, id);
     if (GROUPS[group].tenant) tellRefusal(services, hosts, asked, error);
@@ -94,17 +94,16 @@ interface Answering {
   admission: Admission;
 }
 
-async function answer(c: Context, { asked, group, services, hosts, admission }: Answering): Promise<Response> {
-  const { request, requestId: id, route, origin } = asked;
+async function answer({ asked, group, services, hosts, admission }: Answering): Promise<Response> {
+  const { request, requestId: id, route, slug, params, origin } = asked;
   hostName(requestHost(request));
-  const { tenant_slug: slug, ...params } = c.req.param() as Record<string, string>;
   const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
   if (shown && !shown.kind.startsWith("presented")) asked.principal = shown as Principal;
   refuseOthers(group, shown);
   const byAddress = () => admission.count(limitsOfAddress(request, route.limit, services));
   if (!shown) byAddress();
   const tenant = asked.tenant = GROUPS[group].tenant
-    ? await admission.alongside(enterTenant(request, slug ?? null, shown, hosts, services))
+    ? await admission.alongside(enterTenant(request, slug, shown, hosts, services))
     : null;
   const caller = asked.principal = await identify(shown, tenant, services, {
     operation: route.operation,
@@ -140,8 +139,8 @@ function refuseOthers(group: Group, shown: Shown | null): void {
 /** What is known of a request before anything is decided. */
 function askedOf(c: Context, requestId: string, route: Route): Asked {
   const request = c.req.raw;
-  const slug = c.req.param("tenant_slug") ?? null;
-  return { request, requestId, route, slug, principal: null, tenant: null, origin: originOf(request) };
+  const { tenant_slug: slug = null, ...params } = c.req.param() as Record<string, string>;
+  return { request, requestId, route, slug, params, principal: null, tenant: null, origin: originOf(request) };
 }
 
 /** Where a request came from, for sessions and the audit. */
@@ -156,12 +155,14 @@ function checked(route: Route, value: unknown): unknown {
 
 function send(route: Route, status: number, value: unknown, repeated: boolean): Response {
   if (route.answer === "stream") return value as Response;
-  const headers: Record<string, string> = {
-    "cache-control": "private, no-store",
-    vary: "authorization, x-tenant, host",
-  };
-  if (repeated) headers["idempotent-replayed"] = "true";
-  if (route.answer === null) return new Response(null, { status: 204, headers });
-  headers["content-type"] = "application/json";
-  return new Response(JSON.stringify(repeated ? value : route.answer.parse(value)), { status, headers });
+  // The headers come afterwards: an answer made with some is written out at once, and again when one more is set.
+  const response = route.answer === null
+    ? new Response(null, { status: 204 })
+    : new Response(JSON.stringify(repeated ? value : route.answer.parse(value)), { status });
+  const { headers } = response;
+  headers.set("cache-control", "private, no-store");
+  headers.set("vary", "authorization, x-tenant, host");
+  if (repeated) headers.set("idempotent-replayed", "true");
+  if (route.answer !== null) headers.set("content-type", "application/json");
+  return response;
 }

@@ -96,7 +96,8 @@ export class Admission {
   /** Tells in the headers of an answer how the request stands with its limits. */
   async tell(headers: Headers): Promise<void> {
     const { windowSeconds } = this.#limits;
-    const standings = [...this.#standings, ...await this.#pending ?? []];
+    const standings = this.#standings;
+    if (this.#pending) standings.push(...await this.#pending);
     if (standings.length === 0) return;
     const seconds = ({ resetMs }: Standing) => Math.ceil(resetMs / 1_000);
     const nearest = standings.reduce((a, b) => share(b) < share(a) ? b : a);

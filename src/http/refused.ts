@@ -15,6 +15,8 @@ export interface Asked {
   route: Route;
   /** The slug in the path, if there is one. */
   slug: string | null;
+  /** The other parameters of the path. */
+  params: Record<string, string>;
   principal: Principal | null;
   tenant: TenantRecord | null;
   origin: { address: string | null; agent: string | null };

@@ -4,7 +4,7 @@
 /** An answer of the API is no page: nothing in it may run, load, or be shown inside a page. */
 const API_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const ALWAYS: Record<string, string> = {
+const ALWAYS = Object.entries({
   "content-security-policy": API_POLICY,
   "cross-origin-opener-policy": "same-origin",
   // For requests that ask for no CORS, as images and scripts do; pages that may read answers use CORS (cors.ts).
@@ -13,7 +13,7 @@ const ALWAYS: Record<string, string> = {
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
-};
+});
 
 /** Two years. Without includeSubDomains: what else runs below a customer's own domain is not ours to decide. */
 const HSTS = "max-age=63072000";
@@ -26,10 +26,11 @@ export function isHttps(publicUrl: string): boolean {
 /** The answer with every security header that it has not set itself; `Strict-Transport-Security` over https only. */
 export function secured(response: Response, publicUrl: string): Response {
   const answer = writable(response);
-  for (const [name, value] of Object.entries(ALWAYS)) {
-    if (!answer.headers.has(name)) answer.headers.set(name, value);
+  const { headers } = answer;
+  for (const [name, value] of ALWAYS) {
+    if (!headers.has(name)) headers.set(name, value);
   }
-  if (isHttps(publicUrl)) answer.headers.set("strict-transport-security", HSTS);
+  if (isHttps(publicUrl)) headers.set("strict-transport-security", HSTS);
   return answer;
 }
 

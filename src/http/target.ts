@@ -14,6 +14,7 @@ export function refuseTarget(request: Request): Response | null {
     const line = AUTHORITY.exec(request.url)?.[1] ?? "";
     const header = request.headers.get("host") ?? line;
     hostName(line);
+    if (line === header) return null;
     hostName(header);
     if (bare(line) === bare(header)) return null;
     throw new AppError("invalid_request", "The request line and the Host header must name the same host");

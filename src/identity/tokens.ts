@@ -39,6 +39,8 @@ export interface Tokens {
   issueImpersonator(visit: Omit<ImpersonatorPrincipal, "kind" | "permissions">): Promise<string>;
   /** Signs an access token for an operator. */
   issueOperator(operator: IssuedOperator): Promise<string>;
+  /** Who the token names, if it was verified here before and has not expired since. */
+  known(token: string): Principal | null;
   /** Who the token names. @throws AppError `token_expired`, or `unauthorized` for every other fault. */
   verify(token: string): Promise<Principal>;
   /** The public keys, as a JSON Web Key Set (RFC 7517). */
@@ -125,6 +127,7 @@ export function createTokens(master: Uint8Array, options: { issuer: string; vers
     },
     issueOperator: ({ operatorId, email, role, accessVersion }) =>
       issue("platform", { sub: operatorId, email, role, ver: accessVersion ?? 1 }),
+    known: (token) => verified.known(token),
     verify: (token) => verified.get(token, async () => await verifyToken(token, await keys(), options.issuer)),
     jwks: async () => ({ keys: [...(await keys()).byKid.values()].map((key) => key.publicJwk) }),
   };

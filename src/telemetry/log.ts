@@ -2,6 +2,7 @@
 // cannot be written must not fail the work that it tells of. `alarm` is for what must never happen, such as a refusal
 // by row-level security; it is written at every level.
 
+import { Buffer } from "node:buffer";
 import { createRedactor } from "./redact.ts";
 
 /** The levels, from talkative to silent. */
@@ -34,11 +35,9 @@ export interface LogOptions {
   secrets?: readonly string[];
 }
 
-const encoder = new TextEncoder();
-
-/** Not by `console`, which formats its arguments: that takes longer than all else about a line. */
+/** Not by `console` or a TextEncoder: formatting and encoding take longer there than all else about a line. */
 function writeToStandardError(line: string): void {
-  let rest = encoder.encode(line + "\n");
+  let rest: Uint8Array = Buffer.from(line + "\n");
   while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
 }
 

@@ -58,7 +58,10 @@ export const redact: Redactor = createRedactor();
 /** The string without the secrets that its shape gives away. */
 export function redactText(text: string, secrets: readonly string[] = []): string {
   if (text.length > MAX_STRING) return `[${text.length} characters]`;
-  const unknown = secrets.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
+  let unknown = text;
+  for (const secret of secrets) {
+    if (secret.length <= unknown.length) unknown = unknown.replaceAll(secret, REDACTED);
+  }
   if (!MAY_HOLD_SHAPE.test(unknown)) return unknown;
   return SHAPES.reduce((rest, [shape, replacement]) => rest.replace(shape, replacement), unknown);
 }

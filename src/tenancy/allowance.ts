@@ -55,9 +55,9 @@ export class Allowance {
     if (this.#held > 0) {
       this.#held--;
       this.#used++;
-      return this.#standing(true);
+      return this.#standing(true, now);
     }
-    return now < this.#emptyUntil ? this.#standing(false) : null;
+    return now < this.#emptyUntil ? this.#standing(false, now) : null;
   }
 
   /** Waits for the next take. */
@@ -154,8 +154,8 @@ export class Allowance {
     for (const resolve of this.#waiting.splice(0)) resolve(this.#standing(false));
   }
 
-  #standing(granted: boolean): Standing {
-    const resetMs = Math.max(0, this.#until - performance.now());
+  #standing(granted: boolean, now = performance.now()): Standing {
+    const resetMs = Math.max(0, this.#until - now);
     return { limit: this.limit, granted, remaining: this.#left + this.#held, resetMs, window: this.#window };
   }
 }

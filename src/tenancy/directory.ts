@@ -64,7 +64,8 @@ export class Directory {
   }
 
   byId(id: string): Promise<TenantRecord | null> {
-    return UUID.test(id.toLowerCase()) ? this.#find(`id:${id.toLowerCase()}`) : Promise.resolve(null);
+    const lower = id.toLowerCase();
+    return UUID.test(lower) ? this.#find(`id:${lower}`) : Promise.resolve(null);
   }
 
   byHost(host: string): Promise<TenantRecord | null> {

@@ -50,11 +50,11 @@ export class Limits {
   take(limits: readonly Limit[]): Standing[] | Promise<Standing[]> {
     const allowances = limits.map((limit) => this.#allowance(limit));
     const now = allowances.map((allowance) => this.#now(allowance));
+    if (now.every((standing) => standing?.granted)) return now as Standing[];
     if (now.some((standing) => standing?.granted === false)) {
       const known = now.filter((standing) => standing !== null);
       return this.#allOrNothing(known, allowances.filter((_, i) => now[i] !== null));
     }
-    if (now.every((standing) => standing !== null)) return now;
     const later = now.map((standing, i) => standing ?? this.#ask(allowances[i]));
     return Promise.all(later).then((standings) => this.#allOrNothing(standings, allowances));
   }

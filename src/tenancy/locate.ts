@@ -79,8 +79,10 @@ export async function locate(
   const byHeader = sources.header === null ? null : fromHeader(sources.header, directory);
   const byToken = sources.token === null ? null : directory.byId(sources.token);
   if (byHost && !await byHost) throw new AppError("unknown_host", "No tenant is served at this host");
-  const named = await Promise.all([byHost, byPath, byHeader, byToken].filter((source) => source !== null));
+  const said = [byHost, byPath, byHeader, byToken].filter((source) => source !== null);
+  const named = said.length === 1 ? [await said[0]] : await Promise.all(said);
   if (named.some((tenant) => !tenant)) throw new AppError("not_found", "There is no such tenant");
+  if (named.length <= 1) return (named[0] as TenantRecord) ?? null;
   const ids = new Set(named.map((tenant) => (tenant as TenantRecord).id));
   if (ids.size > 1) {
     log.alarm("A request named different tenants", { tenants: [...ids].join(" ") });
@@ -88,5 +90,5 @@ export async function locate(
       cause: [...new Set(named)], // for the audits of those that were named
     });
   }
-  return (named[0] as TenantRecord) ?? null;
+  return named[0] as TenantRecord;
 }

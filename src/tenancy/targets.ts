@@ -39,6 +39,7 @@ export class TenantTargets {
       target: placement.host ? await this.#byo(placement) : this.#own(placement),
       tenantId: id,
       sign: (pid) => signContext(signer, id, entering, pid),
+      limited: entering.actor?.endsWith(":units"),
       caller: callerOf(placement, id, entering),
       permit: (proof, pid) => signPermit(signer, id, entering, pid, proof),
       operation: entering.operation,

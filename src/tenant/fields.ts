@@ -4,9 +4,9 @@ import { z } from "@hono/zod-openapi";
 /** The path of one row. */
 export const byId = z.strictObject({ id: z.uuid() });
 
-/** What every row carries beside its own columns. */
+/** What every row carries beside its own columns, as it is answered: the database's own, so only the type is checked. */
 export const rowFields = {
-  id: z.uuid(),
+  id: z.string().openapi({ format: "uuid" }),
   created_at: z.string().openapi({ format: "date-time" }),
   updated_at: z.string().openapi({ format: "date-time" }),
 };

@@ -172,7 +172,7 @@ Deno.test("what is being remembered cannot miss a change that is under way", loo
     const [{ pid }] = await first<{ pid: number }[]>`select pg_backend_pid() as pid`;
     const remember = () => {
       const proof = signContext(signer, a, acting, pid);
-      return first`select app.remember(${a}, ${signPermit(signer, a, acting, pid, proof)})`;
+      return first`select app.remember(${a}, ${proof}, ${signPermit(signer, a, acting, pid, proof)})`;
     };
     const kept = async () => (await second`select from app.proven where subject = ${member}`).length;
     const changes = [
@@ -247,9 +247,9 @@ Deno.test("a visit can neither read what is remembered, nor have anything rememb
       "null",
     ]
   ) {
-    const code = (await failure(injected(`select app.remember('${b}', ${permit})`))).code;
+    const code = (await failure(injected(`select app.remember('${b}', current_setting('app.proof'), ${permit})`))).code;
     assert.equal(code, "context_refused", permit);
-    const own = (await failure(injected(`select app.remember('${a}', ${permit})`))).code;
+    const own = (await failure(injected(`select app.remember('${a}', current_setting('app.proof'), ${permit})`))).code;
     assert.equal(own, "context_refused", permit);
   }
   // The own proof with another's claim opens nothing.
@@ -275,21 +275,21 @@ Deno.test("a remembered proof opens nothing in another backend, and nothing when
 });
 
 Deno.test("what could not be remembered disturbs no visit", loose, async () => {
-  await admin.unsafe("alter function app.remember(text, text) rename to remember_not");
+  await admin.unsafe("alter function app.remember(text, text, text) rename to remember_not");
   try {
     const context = caller(a);
     for (let visit = 0; visit < 4; visit++) assert.deepEqual(await names(context), ["Of A"]);
     assert.equal(await isKnown(context), false);
   } finally {
-    await admin.unsafe("alter function app.remember_not(text, text) rename to remember");
+    await admin.unsafe("alter function app.remember_not(text, text, text) rename to remember");
   }
   await come(caller(a));
 });
 
 Deno.test("what has ended is swept away by what comes", loose, async () => {
   await admin`delete from app.proven`;
-  await admin`insert into app.proven (backend, digest, tenant_id, key_id, until)
-    select n, sha256(n::text::bytea), ${a}, 1, now() - interval '1 second' from generate_series(1, 10) n`;
+  await admin`insert into app.proven (backend, context, tenant_id, key_id, until)
+    select n, n::text, ${a}, 1, now() - interval '1 second' from generate_series(1, 10) n`;
   for (let i = 0; i < 3; i++) await come(caller(a));
   assert.equal((await admin`select from app.proven where until < now()`).length, 0);
 });

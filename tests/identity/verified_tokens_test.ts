@@ -62,3 +62,14 @@ Deno.test("VerifiedTokens.get() forgets the one unused longest when there are to
   await tokens.get("old", count);
   assert.equal(again, 1);
 });
+
+Deno.test("VerifiedTokens.known() knows what was verified and lives, and nothing else", async () => {
+  const tokens = new VerifiedTokens();
+  assert.equal(tokens.known("a"), null);
+  await tokens.get("a", () => Promise.resolve(principal(60_000, "ada")));
+  (tokens.known("a") as OperatorPrincipal).role = "superadmin";
+  assert.equal((tokens.known("a") as OperatorPrincipal).role, "support", "each caller has a principal of its own");
+  assert.equal(tokens.known("a "), null);
+  await tokens.get("old", () => Promise.resolve(principal(-1)));
+  assert.equal(tokens.known("old"), null);
+});

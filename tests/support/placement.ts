@@ -66,10 +66,10 @@ export function proven(place: Place, tenantId = place.tenant.id, pid = 0): Claim
 /** What is thrown to undo a visit. */
 class Undo extends Error {}
 
-/** Runs `work` in a transaction of the run-time login under a claim, and undoes everything. */
+/** Runs `work` in a transaction of the run-time login under a claim, marked as the door would, and undoes everything. */
 export async function under<T>(place: Place, claim: Claim, work: (tx: Sql) => Promise<T>): Promise<T> {
   let result: { value: T } | undefined;
-  await place.login.begin(async (tx) => {
+  await place.login.begin(claim.proof.includes(":units.") ? "deferrable" : "", async (tx) => {
     await enter(tx as unknown as Sql, claim);
     result = { value: await work(tx as unknown as Sql) };
     throw new Undo();

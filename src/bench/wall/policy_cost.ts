@@ -47,7 +47,7 @@ export async function measurePolicyCost(ground: Ground): Promise<PolicyCost> {
       const proof = signContext(signer, tenant, acting, pid);
       const isRemembered = round % 2 === 0;
       if (isRemembered) {
-        await sql`select app.remember(${tenant}, ${signPermit(signer, tenant, acting, pid, proof)})`;
+        await sql`select app.remember(${tenant}, ${proof}, ${signPermit(signer, tenant, acting, pid, proof)})`;
       }
       const times = isRemembered ? guarded : verified;
       await sql.begin(async (transaction) => {

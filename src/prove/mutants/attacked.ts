@@ -133,8 +133,8 @@ export const WALL: AttackedFault[] = [
 ];
 
 const ENTERED = `create or replace view app.entered with (security_barrier) as select tenant_id from app.proven
-  where backend = pg_backend_pid() and until > clock_timestamp()
-    and digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))`;
+  where context = current_setting('app.proof', true) || current_setting('app.tenant_id', true)
+    and backend = pg_backend_pid() and until > clock_timestamp()`;
 
 /** Faults of the view that says which contexts are known to stand. */
 export const REMEMBERED: AttackedFault[] = [

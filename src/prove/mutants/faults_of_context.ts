@@ -130,8 +130,7 @@ export const CONTEXT: Fault[] = [
   {
     fault: "what is remembered is shown to every backend",
     plant: `create or replace view app.entered with (security_barrier) as select tenant_id from app.proven
-      where digest = sha256(convert_to(current_setting('app.proof', true) || current_setting('app.tenant_id', true), 'UTF8'))
-        and until > clock_timestamp()`,
+      where context = current_setting('app.proof', true) || current_setting('app.tenant_id', true) and until > clock_timestamp()`,
     says: /^view "app.entered" does not show only what the caller proves$/m,
   },
   {
@@ -157,8 +156,8 @@ export const CONTEXT: Fault[] = [
   },
   {
     fault: "what remembers runs with its caller's rights",
-    plant: "alter function app.remember(text, text) security invoker",
-    says: /^function "app.remember\(text,text\)" cannot write the keeper's tables/m,
+    plant: "alter function app.remember(text, text, text) security invoker",
+    says: /^function "app.remember\(text,text,text\)" cannot write the keeper's tables/m,
   },
   {
     fault: "the gates can be opened",

@@ -59,7 +59,7 @@ export async function forged(play: Play): Promise<void> {
     (pid) => signContext({ ...signer, key: new Uint8Array(32) }, victim.id, null, pid),
     () => "x".repeat(1_000),
   ]);
-  const context = { ...await world.context(player, true), tenantId: victim.id, sign };
+  const context = { ...await world.context(player, true), tenantId: victim.id, sign, caller: undefined };
   try {
     const rows = await world.doors.asTenant(context, (tx) => raw(tx, `select 1 from ${known.table.name}`));
     if (rows.length > 0) play.leak("a forged context opened the victim");
@@ -158,7 +158,8 @@ const LEFT = [
     `select set_config('app.tenant_id', '${victim}', false), set_config('app.proof', '${proof}', false)`,
   () => "set default_transaction_read_only = on",
   () => "set search_path = public",
-  () => "prepare bulkhead_tenant (text, text, text, text) as select 1",
+  () => "prepare bulkhead_read (text, text) as select 1",
+  () => "prepare bulkhead_remember (text, text) as select 1",
   () => "deallocate all",
   () => "listen spy",
   () => "set session authorization default",

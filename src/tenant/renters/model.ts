@@ -19,14 +19,19 @@ export type NewRenter = z.output<typeof newRenter>;
 export const renterChange = changeOf(fields).openapi("RenterChange");
 export type RenterChange = z.output<typeof renterChange>;
 
+// What a row holds was checked on its way in, by these schemas and by the table; on its way out only its type is.
+const name = z.string().openapi({ minLength: 1, maxLength: 100 });
+const day = z.string().nullable().openapi({ format: "date", example: "2011-12-31" });
+
 export const renter = z.object({
   ...rowFields,
-  ...fields,
-  property_id: z.uuid().nullable(),
+  property_id: rowFields.id.nullable(),
+  first_name: name,
+  last_name: name,
   email: z.string().nullable(),
   phone: z.string().nullable(),
-  lease_starts_on: date.nullable(),
-  lease_ends_on: date.nullable(),
+  lease_starts_on: day,
+  lease_ends_on: day,
 }).openapi("Renter");
 /** A row of tenant.renters. */
 export type Renter = z.output<typeof renter>;

@@ -17,16 +17,16 @@ const writable = {
   lease_ends_on: sql`lease_ends_on`,
 };
 
+const nameKey = sql`last_name_key`;
+const orders = { columns: { last_name: nameKey, created_at: sql`created_at` }, id: sql`id` };
+
 /** One page of renters, and one row more if there are any. */
 export function listRenters(tx: Tx, query: RenterQuery) {
-  const { where, orderBy, limit } = page(query, {
-    columns: { last_name: sql`last_name_key`, created_at: sql`created_at` },
-    id: sql`id`,
-  });
+  const { where, orderBy, limit } = page(query, orders);
   const wanted = all([
-    startsWith(sql`last_name_key`, query.search),
+    startsWith(nameKey, query.search),
     query.email === undefined ? sql`true` : sql`email_key = lower(${query.email})`,
-    equals(sql`property_id`, query.property_id),
+    equals(writable.property_id, query.property_id),
     where,
   ]);
   return tx<Renter & { last_name_key: string }>`
