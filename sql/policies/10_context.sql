@@ -75,7 +75,6 @@ create table if not exists app.proven (
   until timestamptz not null
 );
 create index if not exists proven_of_subject on app.proven (tenant_id, subject);
-create index if not exists proven_until on app.proven (until);
 comment on table app.proven is 'Contexts that were verified and stand: what is here needs no verifying again. Whatever would refuse one removes it';
 comment on column app.proven.context is 'Proof and claim';
 comment on column app.proven.backend is 'Process id of the backend that it is bound to';
@@ -215,8 +214,10 @@ begin
   end if;
   insert into app.proven (context, backend, tenant_id, subject, key_id, until)
   values (proof || claim, pg_backend_pid(), entered, caller, part[2]::int, ends) on conflict do nothing;
-  delete from app.proven where ctid = any (array(
-    select ctid from app.proven where until < clock_timestamp() limit 4 for update skip locked));
+  if random() < 0.03 then -- rarely and then many: what has ended is swept away faster than it comes
+    delete from app.proven where ctid = any (array(
+      select ctid from app.proven where until < clock_timestamp() limit 200 for update skip locked));
+  end if;
 end
 $$;
 comment on function app.remember(text, text, text) is 'Remembers that a context stands, until it ends or something changes';
