@@ -19,7 +19,7 @@ export interface Contenders {
 }
 
 const CONNECTIONS = 10;
-const WARM = { lanes: 16, ms: 1_000 };
+const WARM = { lanes: 16, ms: 3_000 };
 const PATHS = { ours: "/v1/renters", plain: "/v1/bench/plain", naive: "/v1/bench/naive" };
 
 /** Starts them; what was started is stopped when one fails. */

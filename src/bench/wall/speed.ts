@@ -4,6 +4,8 @@ import { ask, type Round } from "./client.ts";
 import type { Contenders, Name } from "./contenders.ts";
 import { atLeast, atMost, median, medianRatio, shown } from "./numbers.ts";
 
+/** Milliseconds that each turn begins with and that are not measured: the others' turns have left everything cold. */
+const LEAD_MS = 500;
 const THROUGHPUT = { rounds: 8, lanes: 16, ms: 1_500 };
 const TIMES = { rounds: 4, lanes: 8, ms: 1_200 };
 
@@ -52,7 +54,7 @@ function absolute(straight: Rounds, at1: Rounds, at10: Rounds): Measurement[] {
   ]);
 }
 
-/** Each round asks every contender once, beginning with another one each time. */
+/** Each round asks every contender once, in another order each time, so that none always follows the same one. */
 async function rounds(
   { asked }: Contenders,
   way: "straight" | "delayed",
@@ -60,10 +62,10 @@ async function rounds(
 ): Promise<Rounds> {
   const names = Object.keys(asked) as Name[];
   const result: Rounds = Object.fromEntries(names.map((name) => [name, []]));
-  if (way === "delayed") { for (const name of names) await ask(asked[name]!.delayed, { lanes: load.lanes, ms: 300 }); }
   for (let round = 0; round < rounds; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(round + turn) % names.length];
+    const order = names.map((_, turn) => names[(round + turn) % names.length]);
+    for (const name of round % 2 ? order.reverse() : order) {
+      await ask(asked[name]![way], { lanes: load.lanes, ms: LEAD_MS });
       result[name]!.push(await ask(asked[name]![way], load));
     }
   }
