@@ -29,6 +29,12 @@ export async function benchWall(config: Config): Promise<Measurement[]> {
     ...visits,
     atMost("policy and proof, execution of a query", cost.execution, "µs", 15, plain),
     shown(
+      "policy, proof and the limit to units, execution of a query",
+      cost.limited,
+      "µs",
+      "the table is narrowed to units for who is limited to some",
+    ),
+    shown(
       "policy and proof, verified anew",
       cost.verified,
       "µs",
