@@ -89,6 +89,7 @@ create or replace view app.entered with (security_barrier) as
   where context = current_setting('app.proof', true) || current_setting('app.tenant_id', true)
     and backend = pg_backend_pid() and until > clock_timestamp();
 comment on view app.entered is 'The tenant of this transaction, if its context is known to stand; else no row, and app.tenant_id() is to be asked';
+comment on column app.entered.tenant_id is 'The tenant';
 
 revoke all on app.keys, app.gates, app.access, app.proven, app.entered, app.migrations from public, :"owner", :"tenant_login";
 grant select, insert on app.migrations to :"owner";
@@ -164,13 +165,13 @@ revoke all on function app.tenant_id() from public;
 grant execute on function app.tenant_id() to :"owner", :"tenant_login";
 
 -- Who acts: the third part of the proof, `-` (the platform, or nobody), `member:<uuid>`, `key:<uuid>` or `operator:<uuid>`;
--- `:units` at its end limits the rows to the actor's units. It is what the platform signed wherever app.tenant_id() was
--- asked in the same statement, as every guard does; alone it is only a claim.
+-- `:units` at its end limits the rows to the actor's units. Verified each time: a statement may change the settings after
+-- its guard was asked.
 create or replace function app.actor() returns text
-language sql stable parallel safe
+language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-as $$ select split_part(current_setting('app.proof', true), '.', 3) $$;
-comment on function app.actor() is 'Who acts in this transaction: -, member:<uuid>, key:<uuid> or operator:<uuid>, with :units at the end';
+as $$ select case when app.tenant_id() is not null then split_part(current_setting('app.proof', true), '.', 3) end $$;
+comment on function app.actor() is 'Who acts in this transaction, proven: -, member:<uuid>, key:<uuid> or operator:<uuid>, with :units at the end';
 revoke all on function app.actor() from public;
 grant execute on function app.actor() to :"owner", :"tenant_login";
 

@@ -26,14 +26,10 @@ end
 $$;
 comment on procedure tenant.limit_to_units(regclass, text) is 'Narrows a table to the rows of which a condition holds, for who is limited to units';
 
--- Proven here and not only by the guard: a statement can change the setting after its guard was asked and before this is.
 create or replace function tenant.acting_member() returns uuid
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-as $$
-  select case when app.tenant_id() is not null and split_part(app.actor(), ':', 1) = 'member'
-    then split_part(app.actor(), ':', 2)::uuid end
-$$;
+as $$ select case when split_part(actor, ':', 1) = 'member' then split_part(actor, ':', 2)::uuid end from app.actor() actor $$;
 comment on function tenant.acting_member() is 'The member who acts; null for everybody else';
 
 -- Read anew by each statement: a member who leaves a unit is out of it at the next statement.

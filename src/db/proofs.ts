@@ -17,12 +17,12 @@ export interface Signature {
 
 interface Known {
   proof: string;
-  /** Until when it is used, in the milliseconds of `performance.now()`. */
-  until: number;
+  /** In the milliseconds of `Date.now()`, by which it expires: a machine that slept signs anew. */
+  signedAt: number;
   uses: number;
 }
 
-/** How long a proof is used again: as long again may pass until its transaction is over, see `renewMs` of the pool. */
+/** Milliseconds that a proof is used again; a transaction goes on with it for `renewMs` of the pool more. */
 const REUSED_MS = 20_000;
 /** The least recently signed ones are forgotten first. */
 const MOST = 5_000;
@@ -38,14 +38,15 @@ export class Proofs {
     if (signature.caller === undefined) return signature.sign(pid);
     const key = `${pid} ${signature.caller}`;
     const known = this.#known.get(key);
-    if (known && known.until > performance.now()) {
+    const age = known ? Date.now() - known.signedAt : Infinity;
+    if (known && age >= 0 && age < REUSED_MS) {
       known.uses++;
       return known.proof;
     }
     this.#known.delete(key);
     if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value!);
     const proof = signature.sign(pid);
-    this.#known.set(key, { proof, until: performance.now() + REUSED_MS, uses: 1 });
+    this.#known.set(key, { proof, signedAt: Date.now(), uses: 1 });
     return proof;
   }
 

@@ -160,6 +160,23 @@ Deno.test("the limit cannot be lifted by setting another proof, before, within o
   assert.equal(nobody, 0);
 });
 
+Deno.test("who acts is proven for each row, whatever the statement sets before it", async () => {
+  const { tenantId, proof } = proven(place);
+  const forged = proof.replace(".-.", `.operator:${crypto.randomUUID()}.`);
+  const { error } = await under(
+    place,
+    { tenantId, proof },
+    (tx) =>
+      attempt(
+        tx,
+        (inner) =>
+          inner`insert into tenant.jobs (id, kind) select gen_random_uuid(), 'reports.usage' from (values (1), (2)) v(n)
+        where case when n = 2 then set_config('app.proof', ${forged}, true) else '-' end <> ''`,
+      ),
+  );
+  assert.equal((error as unknown as { code: string })?.code, "42501");
+});
+
 Deno.test("the limit cannot be lifted between the guard's question and that for the limit", async () => {
   const { proof } = limited();
   const [hidden] = await place

@@ -49,7 +49,7 @@ async function accepted(tenant: TestTenant): Promise<number[]> {
 async function enter(tenant: TestTenant, sign: (pid: number) => string): Promise<number> {
   const record = await app.services.directory.byId(tenant.id);
   const entering = { operation: "test", requestId: "", readOnly: true };
-  const context = { ...await app.services.targets.context(record!, entering), sign };
+  const context = { ...await app.services.targets.context(record!, entering), sign, caller: undefined };
   return (await app.services.doors.asTenant(context, (tx) => tx`select id from tenant.members`)).length;
 }
 
