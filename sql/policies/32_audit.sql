@@ -52,8 +52,6 @@ set local role :"owner";
 call app.isolate('tenant.audit');
 grant select on tenant.audit to :"tenant_login";
 revoke update, truncate on tenant.audit from :"owner";
--- It tells of every row: nothing of it is for who is limited to units.
-alter policy tenant_rows on tenant.audit using ((select current_setting('transaction_deferrable') = 'off')) with check (true);
 -- No INSERT for the login: entries come from the functions below. Nobody has UPDATE; DELETE is the owner's, for erasure.
 
 -- A long value as the audit shows it: by its size and its hash.

@@ -178,7 +178,7 @@ begin
         select from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
           join pg_proc p on p.oid = g.tgfoid
         where n.nspname = 'app' and c.relname = t.name and p.proname = 'forget' and p.pronamespace = n.oid
-          and g.tgenabled in ('O', 'A') and g.tgtype = 25 and g.tgqual is null and g.tgattr = '') -- 25: after each row, delete, update
+          and g.tgenabled = 'A' and g.tgtype = 25 and g.tgqual is null and g.tgattr = '') -- 25: after each row, delete, update
     union all
     select format('materialized view "%s" keeps rows of tenants and is granted to others', v.oid::regclass)
       from pg_class v where v.relkind = 'm' and v.oid in (select view from over_tenants)

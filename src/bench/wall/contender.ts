@@ -12,7 +12,7 @@ import { openStock } from "./stock.ts";
 
 /** What a contender is told. */
 export interface ContenderConfig {
-  kind: "ours" | "plain" | "naive";
+  kind: "ours" | "anew" | "plain" | "naive";
   settings: ServerSettings;
   masterKey: number[];
   /** Ports of PostgreSQL: itself, and behind the delay. */
@@ -35,7 +35,12 @@ async function serveAt(port: number, told: ContenderConfig): Promise<number> {
   });
   const hosts = platformHosts(config, publicUrl);
   const app = createApp(services, hosts);
-  if (told.kind !== "ours") {
+  if (told.kind === "anew") {
+    const { targets } = services;
+    const context = targets.context.bind(targets);
+    targets.context = async (...given) => ({ ...await context(...given), caller: undefined });
+  }
+  if (told.kind === "plain" || told.kind === "naive") {
     const { host, sharedDatabase: database } = servers.settings;
     const stock = openStock({ host, port, database, ...told.login }, told.connections);
     const route = told.kind === "plain" ? plainRoute(stock) : naiveRoute(stock);

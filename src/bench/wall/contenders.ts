@@ -5,7 +5,8 @@ import type { ContenderConfig } from "./contender.ts";
 import { type Ground, LOGINS } from "./ground.ts";
 import { startPostGraphile } from "./postgraphile.ts";
 
-export type Name = "ours" | "plain" | "naive" | "postgraphile";
+/** `anew` is ours with callers who never come again: each context is signed and verified for itself. */
+export type Name = "ours" | "anew" | "plain" | "naive" | "postgraphile";
 
 /** All that run. */
 export interface Contenders {
@@ -20,7 +21,7 @@ export interface Contenders {
 
 const CONNECTIONS = 10;
 const WARM = { lanes: 16, ms: 3_000 };
-const PATHS = { ours: "/v1/renters", plain: "/v1/bench/plain", naive: "/v1/bench/naive" };
+const PATHS = { ours: "/v1/renters", anew: "/v1/renters", plain: "/v1/bench/plain", naive: "/v1/bench/naive" };
 
 /** Starts them; what was started is stopped when one fails. */
 export async function startContenders(ground: Ground): Promise<Contenders> {
@@ -30,7 +31,7 @@ export async function startContenders(ground: Ground): Promise<Contenders> {
   const ports = [port, proxy.answer.port];
   const asked: Contenders["asked"] = {};
   let missing: string | null = null;
-  for (const kind of ["ours", "plain", "naive"] as const) {
+  for (const kind of ["ours", "plain", "naive", "anew"] as const) {
     const config = contenderConfig(ground, kind, ports);
     const child = await startChild<{ ports: number[] }>({ module: "./contender.ts", config });
     children.push(child);

@@ -12,7 +12,7 @@ import { QUEUES } from "../../worker.ts";
 export const TENANTS = 1_000;
 export const ROWS = 1_000;
 /** So many tenants ask; their rows lie everywhere among the others'. */
-const ASKING = 100;
+export const ASKING = 100;
 
 /** The logins of the contenders. */
 export const LOGINS = { plain: "bench_plain", naive: "bench_naive" } as const;

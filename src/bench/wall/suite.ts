@@ -6,7 +6,7 @@ import { OWN_ROLES } from "../../db/names.ts";
 import { onShutdown } from "../../embedded/shutdown.ts";
 import { startChild } from "./child.ts";
 import { startContenders } from "./contenders.ts";
-import { type Ground, LOGINS, prepareGround, ROWS, TENANTS } from "./ground.ts";
+import { ASKING, type Ground, LOGINS, prepareGround, ROWS, TENANTS } from "./ground.ts";
 import { atMost, shown } from "./numbers.ts";
 import { measurePolicyCost } from "./policy_cost.ts";
 import { measureSpeed } from "./speed.ts";
@@ -54,7 +54,12 @@ export async function benchWall(config: Config): Promise<Measurement[]> {
     ),
     ...await measureSafety(ground),
     ...await measureFairness(ground),
-    shown("rows read from", TENANTS * ROWS, "rows", `${TENANTS} tenants, made in ${seconds(ground.filledIn)}`),
+    shown(
+      "rows read from",
+      TENANTS * ROWS,
+      "rows",
+      `${TENANTS} tenants, ${ASKING} of them ask; made in ${seconds(ground.filledIn)}`,
+    ),
   ];
 }
 

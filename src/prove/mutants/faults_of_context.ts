@@ -144,8 +144,8 @@ export const CONTEXT: Fault[] = [
     says: /^table "app.gates" does not remove what was remembered of it$/m,
   },
   {
-    fault: "a change of access does not remove what was remembered",
-    plant: "alter table app.access disable trigger forget",
+    fault: "a change of access that is restored does not remove what was remembered",
+    plant: "alter table app.access enable trigger forget",
     says: /^table "app.access" does not remove what was remembered of it$/m,
   },
   {
