@@ -20,14 +20,14 @@ interface Known {
   /** In the milliseconds of `Date.now()`, by which it expires: a machine that slept signs anew. */
   signedAt: number;
   uses: number;
+  /** At which use the database is told. */
+  toldAt: number;
 }
 
 /** Milliseconds that a proof is used again; a transaction goes on with it for `renewMs` of the pool more. */
 const REUSED_MS = 20_000;
 /** The least recently signed ones are forgotten first. */
 const MOST = 5_000;
-/** The database is told at the second use: one who comes once would pay for it and have nothing from it. */
-const TOLD_AT = 2;
 
 /** The proofs of a process. */
 export class Proofs {
@@ -46,14 +46,15 @@ export class Proofs {
     this.#known.delete(key);
     if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value!);
     const proof = signature.sign(pid);
-    this.#known.set(key, { proof, signedAt: Date.now(), uses: 1 });
+    // At the second use: one who comes once would pay for it and have nothing from it. Who came often will come again.
+    this.#known.set(key, { proof, signedAt: Date.now(), uses: 1, toldAt: known && known.uses > 2 ? 1 : 2 });
     return proof;
   }
 
   /** The proof that {@link prove} gave last and what allows the backend to remember it; null unless it is time for that. */
   permit(signature: Signature, pid: number): [proof: string, permit: string] | null {
     const known = pid === 0 ? undefined : this.#known.get(`${pid} ${signature.caller}`);
-    if (known?.uses !== TOLD_AT || !signature.permit) return null;
+    if (!known || known.uses !== known.toldAt || !signature.permit) return null;
     return [known.proof, signature.permit(known.proof, pid)];
   }
 }

@@ -50,6 +50,9 @@ Deno.test("the backend is told at the second use, once, and never where it is no
   };
   assert.deepEqual([told(1), told(1), told(1)], [null, ["ada-1-1", "permit of ada-1-1"], null]);
   assert.deepEqual([told(0), told(0)], [null, null]);
+  const later = Date.now() + 20_000;
+  at(later, () => assert.deepEqual([told(1), told(1)], [["ada-1-3", "permit of ada-1-3"], null], "it comes often"));
+  at(later + 20_000, () => assert.deepEqual([told(1), told(1)], [null, ["ada-1-4", "permit of ada-1-4"]]));
   const silent = { ...caller("bob"), permit: undefined };
   proofs.prove(silent, 1);
   proofs.prove(silent, 1);
