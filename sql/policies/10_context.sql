@@ -2,7 +2,8 @@
 -- Runs in every placement before the tenant migrations (their defaults use it) and again at each rollout.
 -- Locks: none on tenant tables. Undo: the schema goes with the placement.
 --
--- Three settings travel with each transaction, transaction-local: app.tenant_id (claimed), app.proof, app.operation.
+-- Two settings travel with each transaction, transaction-local: app.tenant_id (claimed) and app.proof; with those that write
+-- app.operation and app.origin as well, for the audit.
 -- A setting alone would not survive SQL injection, so the claim counts only with its proof
 --     v1.<key id>.<actor>.<access>.<backend pid or 0>.<expiry, Unix seconds>.<mac, hex>
 --     mac = HMAC-SHA256(key, 'v1.<key id>.<actor>.<access>.<pid>.<expiry>.<tenant>')          (RFC 2104, from core sha256 alone)
@@ -179,8 +180,8 @@ grant execute on function app.actor() to :"owner", :"tenant_login";
 -- uses the context, and takes a permit that only the platform can sign: a context with the actor `remember:<SHA-256 of proof
 -- and claim, hex>`. A visit never sees one, so an injected statement cannot hold the locks that are taken here. Whoever is
 -- limited to units is never remembered.
--- They make it exact: what is vouched for cannot change before the row is there for whoever changes it to remove. Nothing is
--- waited for, and what is just being changed is not remembered.
+-- The locks make it exact: what is vouched for cannot change before the row is there for whoever changes it to remove. Nothing
+-- is waited for, and what is just being changed is not remembered.
 create or replace function app.remember(claim text, proof text, permit text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -198,7 +199,7 @@ begin
     raise insufficient_privilege using message = 'tenant context refused';
   end if;
   perform set_config('synchronous_commit', 'off', true); -- a crash forgets it, and it is verified again
-  ends := to_timestamp(part[6]::bigint);
+  ends := to_timestamp(split_part(proof, '.', 6)::bigint);
   perform from app.keys k, app.gates g
     where k.id = part[2]::int and k.retired_at is null and g.tenant_id = entered and g.open for share skip locked;
   if not found then

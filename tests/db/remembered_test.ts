@@ -78,6 +78,16 @@ Deno.test("a caller who comes again is remembered at the second visit, in the sa
   assert.ok(rows[0].lives > 30 && rows[0].lives <= 46, `It lives for ${rows[0].lives} s`);
 });
 
+Deno.test("a proof is remembered no longer than it lives, however late that is asked for", loose, async () => {
+  await admin`delete from app.proven`;
+  const [{ pid }] = await admin<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  const proof = signContext(signer, a, null, pid, Date.now() - 20_000);
+  await admin`select app.remember(${a}, ${proof}, ${signPermit(signer, a, null, pid, proof)})`;
+  const [{ lives }] = await admin<{ lives: number }[]>`
+    select extract(epoch from until - clock_timestamp())::float8 as lives from app.proven`;
+  assert.ok(lives > 20 && lives <= 26, `It lives for ${lives} s`);
+});
+
 Deno.test("one who comes once is not remembered, nor who does not say who comes", loose, async () => {
   await admin`delete from app.proven`;
   await names(caller(a));

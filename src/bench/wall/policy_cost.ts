@@ -16,7 +16,7 @@ const REPEATED = 20;
 const COLUMNS = "id, first_name, last_name, email, phone, created_at from tenant.renters";
 const ORDER = "order by last_name_key, id limit 21";
 
-/** Microseconds that is added, medians. */
+/** Microseconds that are added, medians. */
 export interface PolicyCost {
   /** By the guard and the proof. */
   execution: number;

@@ -67,7 +67,8 @@ export function ownContexts({ signer, attacker, admin }: Battlefield, session: A
 /** Has the database take a context for one that stands, as app.remember() does. */
 async function remember(admin: Sql, { tenantId, proof }: Claim, backend: number, until: number): Promise<void> {
   await admin`insert into app.proven (context, backend, tenant_id, key_id, until)
-    values (${proof + tenantId}, ${backend}, ${tenantId}, 1, ${new Date(until)}) on conflict do nothing`;
+    values (${proof + tenantId}, ${backend}, ${tenantId}, ${Number(proof.split(".")[1])}, ${new Date(until)})
+    on conflict do nothing`;
 }
 
 /** Contexts that must open nothing, by what is wrong with them. */
