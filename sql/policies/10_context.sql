@@ -227,14 +227,15 @@ revoke all on function app.remember(text, text, text) from public;
 grant execute on function app.remember(text, text, text) to :"tenant_login";
 
 -- Removes what was remembered of a row that is not what it was: the argument says what that is, $1 is the row. In order, so
--- that two do not wait for each other. It must see all that is committed by now, which only READ COMMITTED does.
+-- that two do not wait for each other. It must see all that is committed by now, which only READ COMMITTED does: in any other
+-- transaction (what another guest left on the session may have begun it so) the change is to be tried again.
 create or replace function app.forget() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception using errcode = '0A000', message = 'access is changed in READ COMMITTED only';
+    raise exception using errcode = '40001', message = 'access is changed in READ COMMITTED only';
   end if;
   execute format('delete from app.proven where ctid = any (array(
     select ctid from app.proven where %s order by context for update))', tg_argv[0]) using old;

@@ -213,7 +213,7 @@ Deno.test("what is being remembered cannot miss a change that is under way", loo
       await second`delete from app.proven`;
     }
     await second`begin isolation level repeatable read`;
-    assert.equal((await failure(changes[0]())).code, "0A000");
+    assert.equal((await failure(changes[0]())).code, "40001");
     await second`rollback`;
   } finally {
     await Promise.all([first.end(), second.end()]);
