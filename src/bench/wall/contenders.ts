@@ -1,4 +1,4 @@
-// Starts all contenders on one ground, each in a process of its own, straight and through the delay, and warms them up.
+// Starts all contenders on one ground, each in a process of its own, straight and through the delay, with their connections.
 import { type Child, startChild } from "./child.ts";
 import { ask, type Asked, requestBytes } from "./client.ts";
 import type { ContenderConfig } from "./contender.ts";
@@ -20,7 +20,7 @@ export interface Contenders {
 }
 
 const CONNECTIONS = 10;
-const WARM = { lanes: 16, ms: 3_000 };
+const FIRST = { lanes: 16, ms: 500 };
 const PATHS = { ours: "/v1/renters", anew: "/v1/renters", plain: "/v1/bench/plain", naive: "/v1/bench/naive" };
 
 /** Starts them; what was started is stopped when one fails. */
@@ -49,8 +49,8 @@ export async function startContenders(ground: Ground): Promise<Contenders> {
     missing = error instanceof Error ? error.message : String(error);
   }
   for (const { straight, delayed } of Object.values(asked)) {
-    await ask(straight, WARM);
-    await ask(delayed, WARM);
+    await ask(straight, FIRST);
+    await ask(delayed, FIRST);
   }
   const delay = async (ms: number) => void await proxy.ask({ port, delay: ms });
   const stop = async () => void await Promise.all(children.reverse().map((child) => child.stop()));

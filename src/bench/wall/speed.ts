@@ -5,9 +5,14 @@ import type { Contenders, Name } from "./contenders.ts";
 import { atLeast, atMost, median, medianRatio, shown } from "./numbers.ts";
 
 /** Milliseconds that each turn begins with and that are not measured: the others' turns have left everything cold. */
-const LEAD_MS = 500;
-const THROUGHPUT = { rounds: 6, lanes: 16, ms: 3_000 };
-const TIMES = { rounds: 4, lanes: 8, ms: 1_200 };
+const LEAD_MS = 250;
+/**
+ * Turns are short, and the first ones are not counted: V8 takes ten seconds of work to compile all that is often run,
+ * and throws it away again when a process had nothing to do for eight.
+ */
+const THROUGHPUT = { warm: 12, rounds: 16, lanes: 16, ms: 1_000 };
+const ANEW = { ...THROUGHPUT, rounds: 10 };
+const TIMES = { warm: 3, rounds: 5, lanes: 8, ms: 1_000 };
 
 const NAMES: Record<Name, string> = {
   ours: "Bulkhead",
@@ -23,7 +28,7 @@ type Rounds = Partial<Record<Name, Round[]>>;
 export async function measureSpeed(contenders: Contenders): Promise<Measurement[]> {
   const all = (Object.keys(contenders.asked) as Name[]).filter((name) => name !== "anew");
   const straight = await rounds(contenders, all, "straight", THROUGHPUT);
-  const anew = await rounds(contenders, ["anew", "plain"], "straight", THROUGHPUT);
+  const anew = await rounds(contenders, ["anew", "plain"], "straight", ANEW);
   await contenders.delay(1);
   const at1 = await rounds(contenders, all, "delayed", TIMES);
   await contenders.delay(10);
@@ -79,14 +84,15 @@ async function rounds(
   { asked }: Contenders,
   names: Name[],
   way: "straight" | "delayed",
-  { rounds, ...load }: { rounds: number; lanes: number; ms: number },
+  { warm, rounds, ...load }: { warm: number; rounds: number; lanes: number; ms: number },
 ): Promise<Rounds> {
   const result: Rounds = Object.fromEntries(names.map((name) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    const order = names.map((_, turn) => names[(round + turn) % names.length]);
+  for (let round = -warm; round < rounds; round++) {
+    const order = names.map((_, turn) => names[(round + warm + turn) % names.length]);
     for (const name of round % 2 ? order.reverse() : order) {
       await ask(asked[name]![way], { lanes: load.lanes, ms: LEAD_MS });
-      result[name]!.push(await ask(asked[name]![way], load));
+      const measured = await ask(asked[name]![way], load);
+      if (round >= 0) result[name]!.push(measured);
     }
   }
   return result;
