@@ -28,16 +28,13 @@ import * as reports from "./tenant/reports/routes.ts";
 import * as roles from "./tenant/roles/routes.ts";
 import * as sessions from "./tenant/sessions/routes.ts";
 import * as settings from "./tenant/settings/routes.ts";
+import * as signingKeys from "./tenant/signing_keys/routes.ts";
 import * as tariffs from "./tenant/tariffs/routes.ts";
 import * as units from "./tenant/units/routes.ts";
 
 /** Every route, by who may call it (see ./http/groups.ts). */
 export const ROUTES: Record<Group, (readonly Route[])[]> = {
-  open: [
-    health.routes,
-    applications.openRoutes,
-    operators.openRoutes,
-  ],
+  open: [health.routes, applications.openRoutes, operators.openRoutes],
   platformStaff: [
     applications.staffRoutes,
     tenants.routes,
@@ -51,6 +48,7 @@ export const ROUTES: Record<Group, (readonly Route[])[]> = {
     external.openRoutes,
     invitations.openRoutes,
     visits.openRoutes,
+    signingKeys.openRoutes,
   ],
   tenantMember: [
     auth.routes,
@@ -62,6 +60,7 @@ export const ROUTES: Record<Group, (readonly Route[])[]> = {
     settings.routes,
     identityProviders.routes,
     origins.routes,
+    signingKeys.routes,
     audit.routes,
     apiKeys.routes,
     visits.routes,

@@ -25,7 +25,8 @@ grant update (key_id, state, ready_at) on platform.placements to :"platform_logi
 grant select on platform.tenants to :"platform_login";
 grant insert (id, slug, name, status, status_reason, status_actor, tier, placement_id, plan, contact_name, contact_email, time_zone, locale, currency)
   on platform.tenants to :"platform_login";
-grant update (name, status, status_reason, status_actor, status_changed_at, tier, placement_id, plan, contact_name, contact_email, time_zone, locale, currency, deleted_at)
+grant update (name, status, status_reason, status_actor, status_changed_at, tier, placement_id, plan, contact_name, contact_email, time_zone, locale, currency, deleted_at,
+    signing_version, signing_previous_until)
   on platform.tenants to :"platform_login";
 -- No UPDATE of slug (given out once) and version (the trigger's).
 

@@ -37,7 +37,7 @@ comment on table app.audit_pending is 'Notes of the running transactions for the
 comment on column app.audit_pending.xact is 'The transaction';
 comment on column app.audit_pending.id is 'Identifier';
 comment on column app.audit_pending.tenant_id is 'The tenant';
-comment on column app.audit_pending.action is 'bulk, refused or visited';
+comment on column app.audit_pending.action is 'bulk, refused, visited or outside';
 comment on column app.audit_pending.operation is 'Operation that was refused; null for the one that runs';
 comment on column app.audit_pending.resource is 'As in tenant.audit';
 comment on column app.audit_pending.changes is 'As in tenant.audit';
@@ -52,6 +52,7 @@ set local role :"owner";
 call app.isolate('tenant.audit');
 grant select on tenant.audit to :"tenant_login";
 revoke update, truncate on tenant.audit from :"owner";
+comment on column tenant.audit.action is 'insert, update or delete of one row; bulk for many rows in one entry; refused for what was not allowed; visited for what an operator asked for; outside for a change of what the platform keeps';
 -- No INSERT for the login: entries come from the functions below. Nobody has UPDATE; DELETE is the owner's, for erasure.
 
 -- A long value as the audit shows it: by its size and its hash.
@@ -172,8 +173,7 @@ $$;
 comment on function tenant.audit_refused(text, text, text, int) is 'Enters a refused access decision in the entered tenant''s audit';
 
 -- Enters what an operator asks for on a visit, also where nothing is written: the tenant sees what was looked at.
-create or replace function tenant.audit_visited(resource text, path text)
-returns void
+create or replace function tenant.audit_visited(resource text, path text) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -189,6 +189,26 @@ begin
 end
 $$;
 comment on function tenant.audit_visited(text, text) is 'Enters in the entered tenant''s audit what an operator asks for on a visit';
+
+-- Enters a change of something of the tenant's that the platform keeps. It says what was asked for: the platform is written
+-- after it. As with refusals, an attacker may add such entries to his own tenant's audit, and remove none.
+create or replace function tenant.audit_outside(resource text, changes jsonb) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  owner_id constant uuid := app.tenant_id();
+begin
+  if owner_id is null then
+    raise insufficient_privilege using message = 'tenant context refused';
+  end if;
+  insert into app.audit_pending (tenant_id, action, operation, resource, changes)
+  select owner_id, 'outside', left(current_setting('app.operation', true), 100), coalesce(left(resource, 300), '-'),
+    coalesce(jsonb_object_agg(left(d.key, 100), tenant.audit_cut(d.value)), '{}')
+  from jsonb_each(changes) d;
+end
+$$;
+comment on function tenant.audit_outside(text, jsonb) is 'Enters in the entered tenant''s audit a change of what the platform keeps for it';
 
 -- Where the entered tenant's chain ends; no row before its first entry.
 create or replace function tenant.audit_head() returns table (seq bigint, hash bytea)
@@ -299,7 +319,8 @@ $$;
 comment on procedure tenant.not_audited(regclass, text) is 'Says why a table is not audited';
 
 revoke all on all routines in schema tenant from public;
-grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_visited(text, text), tenant.audit_head() to :"tenant_login";
+grant execute on function tenant.audit_refused(text, text, text, int), tenant.audit_visited(text, text),
+  tenant.audit_outside(text, jsonb), tenant.audit_head() to :"tenant_login";
 
 -- Everything is taken away first, so that a line that is removed below is found by the proof.
 do $$
@@ -324,7 +345,7 @@ $$;
 call tenant.audit_function('audit_note', $body$
   entry_action := new.action;
   entry_resource := new.resource;
-  if new.action in ('refused', 'visited') then
+  if new.action in ('refused', 'visited', 'outside') then
     delete from app.audit_pending p where p.xact = new.xact and p.id = new.id;
     detail := new.changes;
     entry_operation := new.operation;

@@ -28,7 +28,8 @@ declare
   audits constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'tenant' and p.proname ~ '^audit_(of_|note$|statement$)' and p.prorettype = 'trigger'::regtype);
   audit_calls constant oid[] := (select array_agg(p.oid) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'tenant' and (p.proname, p.pronargs) in (values ('audit_refused', 4), ('audit_visited', 2), ('audit_head', 0)));
+    where n.nspname = 'tenant' and (p.proname, p.pronargs) in (values ('audit_refused', 4), ('audit_visited', 2),
+      ('audit_outside', 2), ('audit_head', 0)));
   noting constant oid := (select p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'app' and p.proname = 'note_access' and p.prorettype = 'trigger'::regtype);
   holes text[] := '{}';

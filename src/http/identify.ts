@@ -6,6 +6,7 @@ import type { TenantRecord } from "../tenancy/directory.ts";
 import { identifyToken } from "../tenancy/external/bearer.ts";
 import { touchKey, touchOperatorKey } from "../tenancy/key_rows.ts";
 import type { Services } from "../tenancy/services.ts";
+import { acceptsKey } from "../tenancy/signing.ts";
 import type { Shown } from "./authenticate.ts";
 
 const NOTE_EVERY_MS = 60_000;
@@ -17,7 +18,8 @@ const noted = new Map<string, number>();
 /**
  * @param tenant The tenant that was entered; null on the platform.
  * @param request `beforeLookup` is called when a database has to be asked: a request with an unknown key counts against its address.
- * @throws AppError `unauthorized` for a key that is unknown, revoked or expired; what `identifyToken` throws.
+ * @throws AppError `unauthorized` for a key that is unknown, revoked or expired, `token_expired` for a token whose signing
+ * key the tenant has retired; what `identifyToken` throws.
  */
 export async function identify(
   shown: Shown | null,
@@ -29,7 +31,10 @@ export async function identify(
     if (!tenant) throw new AppError("unauthorized", "The token's issuer is not trusted here");
     return await identifyToken(services, shown.token, { tenant, ...request });
   }
-  if (shown?.kind !== "presented_key") return shown;
+  if (shown?.kind !== "presented_key") {
+    refuseRetiredKey(shown, tenant);
+    return shown;
+  }
   const known = services.access.knownKey(shown);
   if (known) return inUse(known, tenant, services);
   request.beforeLookup();
@@ -38,6 +43,13 @@ export async function identify(
     : await services.access.findOperatorKey(services, shown);
   if (!found) throw new AppError("unauthorized", "The API key is unknown, revoked or expired");
   return inUse(found, tenant, services);
+}
+
+/** Refreshing the session helps, as with a token that has expired. */
+function refuseRetiredKey(shown: Principal | null, tenant: TenantRecord | null): void {
+  if (!tenant || !shown || !("keyVersion" in shown) || shown.keyVersion === undefined) return;
+  if (acceptsKey(tenant.signing, shown.keyVersion)) return;
+  throw new AppError("token_expired", "The key that signed the access token was retired; refresh the session");
 }
 
 /** Notes the use, at most once a minute and beside the request. */

@@ -6,11 +6,9 @@ import { Buffer } from "node:buffer";
 import { hkdfSync } from "node:crypto";
 import { calculateJwkThumbprint, type CryptoKey, exportJWK, importPKCS8, type JWK } from "jose";
 
-/** The two planes, which sign with keys of their own. */
-export type Plane = "tenant" | "platform";
-
-/** One Ed25519 key pair for access tokens; `kid` is the thumbprint of the public key (RFC 7638). */
+/** One Ed25519 key pair for access tokens. */
 export interface SigningKeys {
+  /** `<tenant id>.<version>` of a tenant's, the thumbprint of the public key (RFC 7638) of the platform's. */
   kid: string;
   privateKey: CryptoKey;
   publicKey: CryptoKey;
@@ -57,13 +55,23 @@ export function wrappingKey(master: Uint8Array, version: number): Uint8Array<Arr
   return deriveBytes(master, label("wrap-secrets", String(version)));
 }
 
-/** The Ed25519 keys with which one plane signs access tokens, one pair per version. The private key cannot be exported. */
-export async function signingKeys(master: Uint8Array, plane: Plane, version: number): Promise<SigningKeys> {
-  const seed = deriveBytes(master, label("sign-tokens", plane, String(version)));
+/** The Ed25519 keys with which operators' access tokens are signed, one pair a version. */
+export async function platformSigningKeys(master: Uint8Array, version: number): Promise<SigningKeys> {
+  return await signingKeys(deriveBytes(master, label("sign-tokens", "platform", String(version))), null);
+}
+
+/** The Ed25519 keys with which the access tokens of one tenant are signed: those of any other tenant they cannot sign. */
+export async function tenantSigningKeys(master: Uint8Array, tenantId: string, version: number): Promise<SigningKeys> {
+  const seed = deriveBytes(master, label("sign-tokens", "tenant", tenantId, String(version)));
+  return await signingKeys(seed, `${tenantId}.${version}`);
+}
+
+/** The pair of a 32-byte seed (RFC 8032); the private key cannot be exported. */
+async function signingKeys(seed: Uint8Array, name: string | null): Promise<SigningKeys> {
   const pkcs8 = Buffer.concat([PKCS8_PREFIX, seed]).toString("base64");
   const pem = `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----`;
   const { kty, crv, x } = await exportJWK(await importPKCS8(pem, "EdDSA", { extractable: true }));
-  const kid = await calculateJwkThumbprint({ kty, crv, x });
+  const kid = name ?? await calculateJwkThumbprint({ kty, crv, x });
   const publicJwk: JWK = { kty, crv, x, kid, alg: "EdDSA", use: "sig" };
   const publicKey = await crypto.subtle.importKey("jwk", { kty, crv, x }, { name: "Ed25519" }, true, ["verify"]);
   return { kid, privateKey: await importPKCS8(pem, "EdDSA"), publicKey, publicJwk };

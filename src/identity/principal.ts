@@ -13,8 +13,14 @@ interface TenantCaller {
 /** The one thing that somebody must still do: a token says so that is good for little else. */
 export type Duty = "change_password" | "enrol_factor";
 
+/** Who shows a token that was signed here. */
+interface TokenBearer extends TenantCaller {
+  /** Version of the tenant's key that signed the token; left out where an issuer of the tenant's own did. */
+  keyVersion?: number;
+}
+
 /** A signed-in person inside one tenant. */
-export interface MemberPrincipal extends TenantCaller {
+export interface MemberPrincipal extends TokenBearer {
   kind: "member";
   memberId: string;
   sessionId: string;
@@ -42,7 +48,7 @@ export interface KeyPrincipal extends TenantCaller {
 }
 
 /** An operator who visits a tenant. */
-export interface ImpersonatorPrincipal extends TenantCaller {
+export interface ImpersonatorPrincipal extends TokenBearer {
   kind: "impersonator";
   impersonationId: string;
   operatorId: string;
@@ -60,6 +66,8 @@ export interface OperatorPrincipal {
   email: string;
   role: string;
   accessVersion: number;
+  /** What a person must do first; only routes that say so may be called. Left out: nothing, as for every key. */
+  duty?: Extract<Duty, "enrol_factor">;
   expiresAt: Date;
 }
 

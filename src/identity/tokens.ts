@@ -1,13 +1,14 @@
-// Access tokens: EdDSA-signed JWTs of 15 minutes (RFC 9068 style, typ at+jwt), one key set per plane.
-// A token is only ever checked against our own keys, with algorithm, issuer, audience and type pinned; nothing in its
-// header but `kid` is read. The two planes have different keys: a member's token cannot become an operator's.
+// Access tokens: EdDSA-signed JWTs of 15 minutes (RFC 9068 style, typ at+jwt), each tenant's with keys of its own and
+// operators' with the platform's. A token is only ever checked against our own keys, with algorithm, issuer, audience and
+// type pinned; nothing in its header but `kid` is read. Whether the tenant still accepts that version of its key is looked
+// at where the tenant is known (../tenancy/signing.ts).
 
 import { decodeProtectedHeader, errors, type JWK, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
-import { type Plane, type SigningKeys, signingKeys } from "./keys.ts";
 import { BUILT_IN_ROLES, builtInRole } from "./permissions.ts";
 import type { ImpersonatorPrincipal, MemberPrincipal, OperatorPrincipal, Principal } from "./principal.ts";
+import { type OwnedKey, type Plane, TokenKeys } from "./token_keys.ts";
 import { VerifiedTokens } from "./verified_tokens.ts";
 
 /** How long an access token lives, in seconds. */
@@ -21,7 +22,7 @@ const TYPE = "at+jwt";
 // Base64url only: decoders forgive spaces and other alphabets, so one token would have many spellings.
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
-/** Who a member's token is for. What is left out is that of a built-in role and of a session without an account. */
+/** Who a member's token is for. What is left out is that of a built-in role, of a session without an account and of the first key. */
 export type IssuedMember =
   & Pick<MemberPrincipal, "memberId" | "tenantId" | "sessionId" | "role">
   & Partial<Omit<MemberPrincipal, "kind" | "expiresAt">>;
@@ -29,7 +30,7 @@ export type IssuedMember =
 /** Who an operator's token is for. */
 export type IssuedOperator =
   & Pick<OperatorPrincipal, "operatorId" | "email" | "role">
-  & Partial<Pick<OperatorPrincipal, "accessVersion">>;
+  & Partial<Pick<OperatorPrincipal, "accessVersion" | "duty">>;
 
 /** What {@link createTokens} gives. */
 export interface Tokens {
@@ -43,17 +44,8 @@ export interface Tokens {
   known(token: string): Principal | null;
   /** Who the token names. @throws AppError `token_expired`, or `unauthorized` for every other fault. */
   verify(token: string): Promise<Principal>;
-  /** The public keys, as a JSON Web Key Set (RFC 7517). */
-  jwks(): Promise<{ keys: JWK[] }>;
-}
-
-interface PlaneKey extends SigningKeys {
-  plane: Plane;
-}
-
-interface KeySet {
-  byKid: Map<string, PlaneKey>;
-  current: Record<Plane, PlaneKey>;
+  /** Public keys of a tenant, one a version, as a JSON Web Key Set (RFC 7517). */
+  jwks(tenantId: string, versions: number[]): Promise<{ keys: JWK[] }>;
 }
 
 const role = z.string().min(1).max(64);
@@ -88,10 +80,11 @@ const operator = z.object({
   email: z.string(),
   role,
   ver: version,
+  duty: z.literal("enrol_factor").optional(),
   exp: z.number(),
   aud: z.literal("platform"),
 });
-const REQUIRED_CLAIMS = {
+const REQUIRED_CLAIMS: Record<Plane, string[]> = {
   tenant: ["sub", "tid", "ver", "iat", "exp"],
   platform: ["sub", "email", "role", "ver", "iat", "exp"],
 };
@@ -99,69 +92,66 @@ const EVERYTHING = BUILT_IN_ROLES.admin.permissions;
 
 /**
  * The issuer and checker of access tokens.
- * @param options `issuer` goes into and is required of every token. Of `versions` the first signs, all are accepted:
- * to rotate, prepend the next version and drop the old one 15 minutes later.
+ * @param options `issuer` goes into and is required of every token. Of `versions`, the platform's keys, the first signs and
+ * all are accepted: to rotate, prepend the next version and drop the old one 15 minutes later.
  */
 export function createTokens(master: Uint8Array, options: { issuer: string; versions: number[] }): Tokens {
   if (options.versions.length === 0) throw new Error("Give at least one version of the signing keys");
-  let loaded: Promise<KeySet> | undefined;
-  const keys = () => loaded ??= loadKeys(master, options.versions);
+  const keys = new TokenKeys(master, options.versions);
   const verified = new VerifiedTokens();
 
-  async function issue(plane: Plane, payload: Record<string, unknown>, until?: Date): Promise<string> {
-    const key = (await keys()).current[plane];
+  async function issue(key: OwnedKey, payload: Record<string, unknown>, until?: Date): Promise<string> {
     return await new SignJWT(payload)
       .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: key.kid })
       .setIssuer(options.issuer)
-      .setAudience(plane)
+      .setAudience(key.of.plane)
       .setIssuedAt()
       .setExpirationTime(until ?? `${ACCESS_TOKEN_SECONDS}s`)
       .sign(key.privateKey);
   }
 
   return {
-    issueMember: (member) => issue("tenant", memberClaims(member)),
-    issueImpersonator: ({ tenantId, operatorId, impersonationId, email, accessVersion, readOnly, expiresAt }) => {
-      const claims = { sub: operatorId, tid: tenantId, visit: impersonationId, email, ver: accessVersion };
-      return issue("tenant", readOnly ? { ...claims, ro: 1 } : claims, expiresAt);
+    issueMember: async (member) => {
+      return await issue(await keys.ofTenant(member.tenantId, member.keyVersion ?? 1), memberClaims(member));
     },
-    issueOperator: ({ operatorId, email, role, accessVersion }) =>
-      issue("platform", { sub: operatorId, email, role, ver: accessVersion ?? 1 }),
+    issueImpersonator: async (visit) => {
+      const { tenantId, operatorId, impersonationId, email, accessVersion, readOnly, expiresAt, keyVersion } = visit;
+      const claims = { sub: operatorId, tid: tenantId, visit: impersonationId, email, ver: accessVersion };
+      const key = await keys.ofTenant(tenantId, keyVersion ?? 1);
+      return await issue(key, readOnly ? { ...claims, ro: 1 } : claims, expiresAt);
+    },
+    issueOperator: async ({ operatorId, email, role, accessVersion, duty }) => {
+      const [key] = await keys.ofPlatform();
+      return await issue(key, { sub: operatorId, email, role, ver: accessVersion ?? 1, ...(duty && { duty }) });
+    },
     known: (token) => verified.known(token),
-    verify: (token) => verified.get(token, async () => await verifyToken(token, await keys(), options.issuer)),
-    jwks: async () => ({ keys: [...(await keys()).byKid.values()].map((key) => key.publicJwk) }),
+    verify: (token) => verified.get(token, async () => await verifyToken(token, keys, options.issuer)),
+    jwks: async (tenantId, versions) => {
+      const published = await Promise.all(versions.map((version) => keys.ofTenant(tenantId, version)));
+      return { keys: published.map((key) => key.publicJwk) };
+    },
   };
 }
 
-async function loadKeys(master: Uint8Array, versions: number[]): Promise<KeySet> {
-  const load = async (plane: Plane) =>
-    await Promise.all(versions.map(async (version) => ({ plane, ...await signingKeys(master, plane, version) })));
-  const [tenant, platform] = await Promise.all([load("tenant"), load("platform")]);
-  return {
-    byKid: new Map([...tenant, ...platform].map((key) => [key.kid, key])),
-    current: { tenant: tenant[0], platform: platform[0] },
-  };
-}
-
-async function verifyToken(token: string, keys: KeySet, issuer: string): Promise<Principal> {
+async function verifyToken(token: string, keys: TokenKeys, issuer: string): Promise<Principal> {
   if (token.length > MAX_TOKEN_CHARACTERS) throw refusal("The access token is too long");
   if (!COMPACT_JWS.test(token)) throw refusal("The access token is not valid");
   try {
-    const key = keys.byKid.get(decodeProtectedHeader(token).kid ?? "");
+    const key = await keys.named(decodeProtectedHeader(token).kid ?? "");
     if (!key) throw refusal("The access token was not signed here");
     const { payload } = await jwtVerify(token, key.publicKey, {
       algorithms: ["EdDSA"],
-      audience: key.plane,
+      audience: key.of.plane,
       issuer,
       typ: TYPE,
-      requiredClaims: REQUIRED_CLAIMS[key.plane],
+      requiredClaims: REQUIRED_CLAIMS[key.of.plane],
       maxTokenAge: MAX_AGE_SECONDS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
     });
     if (!payload.visit && payload.iat! + ACCESS_TOKEN_SECONDS + CLOCK_TOLERANCE_SECONDS < Date.now() / 1000) {
       throw new AppError("token_expired");
     }
-    return toPrincipal(key.plane, payload);
+    return toPrincipal(key.of, payload);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     if (cause instanceof errors.JWTExpired) throw new AppError("token_expired", undefined, { cause });
@@ -187,9 +177,9 @@ function memberClaims(of: IssuedMember): Record<string, unknown> {
   };
 }
 
-function toPrincipal(plane: Plane, payload: Record<string, unknown>): Principal {
-  if (plane === "platform") {
-    const { sub, email, role, ver, exp } = operator.parse(payload);
+function toPrincipal(key: OwnedKey["of"], payload: Record<string, unknown>): Principal {
+  if (key.plane === "platform") {
+    const { sub, email, role, ver, duty, exp } = operator.parse(payload);
     return {
       kind: "operator",
       operatorId: sub,
@@ -197,10 +187,12 @@ function toPrincipal(plane: Plane, payload: Record<string, unknown>): Principal 
       email,
       role,
       accessVersion: ver,
+      ...(duty && { duty }),
       expiresAt: new Date(exp * 1000),
     };
   }
-  return payload.visit ? toImpersonator(payload) : toMember(payload);
+  if (payload.tid !== key.tenantId) throw refusal("The access token was signed with another tenant's key");
+  return { ...payload.visit ? toImpersonator(payload) : toMember(payload), keyVersion: key.version };
 }
 
 function toImpersonator(payload: unknown): ImpersonatorPrincipal {

@@ -3,6 +3,7 @@
 // closed tenant: its gate is in its placement.
 import type { Doors } from "../db/doors.ts";
 import { type Fragment, sql, type Tx } from "../db/sql.ts";
+import type { Signing } from "./signing.ts";
 
 /** Where a tenant's rows are. */
 export interface Placement {
@@ -35,6 +36,8 @@ export interface TenantRecord {
   origins: string[];
   /** Its own host names, proven. */
   domains: string[];
+  /** The key that its access tokens are signed with. */
+  signing: Signing;
   placement: Placement;
 }
 
@@ -143,6 +146,7 @@ function jitter(): number {
 function findTenant(tx: Tx, by: Fragment) {
   return tx<TenantRecord>`select t.id, t.slug, t.name, t.status, t.tier, t.plan, t.time_zone, t.locale, t.currency,
       json_build_object('members', l.member_limit, 'requests_per_minute', l.requests_per_minute) as limits,
+      json_build_object('version', t.signing_version, 'previous_until', t.signing_previous_until) as signing,
       json_build_object('id', p.id, 'kind', p.kind, 'database', p.database_name, 'login', p.tenant_login,
         'key_id', p.key_id, 'tls_mode', s.tls_mode, 'tls_ca', s.tls_ca,
         'host', case when s.kind = 'byo' then s.host end, 'port', case when s.kind = 'byo' then s.port end) as placement,

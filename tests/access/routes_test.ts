@@ -32,6 +32,7 @@ const OPEN = [
   "invitations.show",
   "operators.login",
   "operators.setPassword",
+  "signing_keys.publish",
   "slugs.check",
 ];
 

@@ -1,6 +1,8 @@
 // Tokens that must not open anything, each wrong in one way, made with the installation's own keys where it takes them.
 import { SignJWT } from "jose";
-import { type Plane, type SigningKeys, signingKeys } from "../../src/identity/keys.ts";
+import { platformSigningKeys, type SigningKeys, tenantSigningKeys } from "../../src/identity/keys.ts";
+
+type Plane = "tenant" | "platform";
 
 /** What a token says, beside its times. */
 export interface TokenClaims {
@@ -37,10 +39,14 @@ async function sign(claims: TokenClaims, signing: Signing): Promise<string> {
 
 /** Authorization headers by what is wrong with them, and the code that must answer. */
 export async function wrongTokens(master: Uint8Array, plane: Plane, claims: TokenClaims, good: string) {
-  const keys = await signingKeys(master, plane, 1);
-  const otherPlane = await signingKeys(master, plane === "tenant" ? "platform" : "tenant", 1);
-  const stranger = await signingKeys(crypto.getRandomValues(new Uint8Array(32)), plane, 1);
-  const nextVersion = await signingKeys(master, plane, 2);
+  const keysOf = (of: Uint8Array, by: Plane) =>
+    by === "platform" ? platformSigningKeys(of, 1) : tenantSigningKeys(of, claims.tid ?? crypto.randomUUID(), 1);
+  const keys = await keysOf(master, plane);
+  const otherPlane = await keysOf(master, plane === "tenant" ? "platform" : "tenant");
+  const stranger = await keysOf(crypto.getRandomValues(new Uint8Array(32)), plane);
+  const notInUse = plane === "platform"
+    ? await platformSigningKeys(master, 2)
+    : await tenantSigningKeys(master, crypto.randomUUID(), 1);
   const [head, payload, signature] = good.split(".");
   const unsigned = btoa(JSON.stringify({ alg: "none", typ: "at+jwt", kid: keys.kid })).replace(/=+$/, "");
   const tokens: Record<string, string> = {
@@ -57,7 +63,7 @@ export async function wrongTokens(master: Uint8Array, plane: Plane, claims: Toke
     "the other plane's key": await sign(claims, { keys: otherPlane, audience: plane, kid: keys.kid }),
     "a stranger's key": await sign(claims, { keys: stranger, audience: plane }),
     "a stranger's key under our name": await sign(claims, { keys: stranger, audience: plane, kid: keys.kid }),
-    "a key of a version that is not in use": await sign(claims, { keys: nextVersion, audience: plane }),
+    "a key of ours that is another's, or not in use": await sign(claims, { keys: notInUse, audience: plane }),
     "another type": await sign(claims, { keys, audience: plane, type: "JWT" }),
     "a token from the future": await sign(claims, { keys, audience: plane, issued: 3_000, expires: 3_600 }),
   };

@@ -7,7 +7,8 @@ import {
   deriveLoginPassword,
   parseMasterKey,
   placementKey,
-  signingKeys,
+  platformSigningKeys,
+  tenantSigningKeys,
 } from "../../src/identity/keys.ts";
 
 const master = new Uint8Array(32).fill(7);
@@ -57,22 +58,29 @@ Deno.test("placementKey() differs by placement and by key id, and parts cannot r
   assert.throws(() => placementKey(master, "p1:1", "2"), /cannot hold/);
 });
 
-Deno.test("signingKeys() are the same at every start, one pair per plane and version", async () => {
+Deno.test("Signing keys are the same at every start, one pair per tenant and version and the platform's", async () => {
+  const [one, two] = [crypto.randomUUID(), crypto.randomUUID()];
   const all = await Promise.all([
-    signingKeys(master, "tenant", 1),
-    signingKeys(master, "tenant", 2),
-    signingKeys(master, "platform", 1),
-    signingKeys(other, "tenant", 1),
+    tenantSigningKeys(master, one, 1),
+    tenantSigningKeys(master, one, 2),
+    tenantSigningKeys(master, two, 1),
+    tenantSigningKeys(other, one, 1),
+    platformSigningKeys(master, 1),
+    platformSigningKeys(master, 2),
+    platformSigningKeys(other, 1),
   ]);
-  assert.equal(new Set(all.map((keys) => keys.kid)).size, 4);
-  assert.equal((await signingKeys(master, "tenant", 1)).kid, all[0].kid);
+  assert.equal(new Set(all.map((keys) => keys.publicJwk.x)).size, 7);
+  assert.equal((await tenantSigningKeys(master, one, 1)).publicJwk.x, all[0].publicJwk.x);
+  assert.equal(all[1].kid, `${one}.2`);
 });
 
-Deno.test("signingKeys() gives a working pair whose private half cannot be exported", async () => {
-  const { privateKey, publicKey, publicJwk } = await signingKeys(master, "tenant", 1);
-  const data = new TextEncoder().encode("hello");
-  const signature = await crypto.subtle.sign("Ed25519", privateKey, data);
-  assert.ok(await crypto.subtle.verify("Ed25519", publicKey, signature, data));
-  assert.equal("d" in publicJwk, false);
-  await assert.rejects(() => exportJWK(privateKey));
+Deno.test("Signing keys are a working pair whose private half cannot be exported", async () => {
+  for (const keys of [await platformSigningKeys(master, 1), await tenantSigningKeys(master, crypto.randomUUID(), 1)]) {
+    const { privateKey, publicKey, publicJwk } = keys;
+    const data = new TextEncoder().encode("hello");
+    const signature = await crypto.subtle.sign("Ed25519", privateKey, data);
+    assert.ok(await crypto.subtle.verify("Ed25519", publicKey, signature, data));
+    assert.equal("d" in publicJwk, false);
+    await assert.rejects(() => exportJWK(privateKey));
+  }
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { exportSPKI, generateKeyPair, SignJWT } from "jose";
 import { AppError } from "../../src/errors.ts";
-import { type Plane, signingKeys } from "../../src/identity/keys.ts";
+import { platformSigningKeys, tenantSigningKeys } from "../../src/identity/keys.ts";
 import { createTokens } from "../../src/identity/tokens.ts";
 
 const master = new Uint8Array(32).fill(7);
@@ -40,6 +40,12 @@ const memberClaims = {
 const operatorClaims = { sub: operator.operatorId, email: operator.email, role: "admin", ver: 3 };
 const now = () => Math.floor(Date.now() / 1000);
 
+type Plane = "tenant" | "platform";
+
+/** The real key of a plane: of the member's tenant, or the platform's. */
+const keysOf = (plane: Plane) =>
+  plane === "tenant" ? tenantSigningKeys(master, member.tenantId, 1) : platformSigningKeys(master, 1);
+
 interface Forgery {
   plane?: Plane;
   claims?: Record<string, unknown>;
@@ -49,7 +55,7 @@ interface Forgery {
 
 /** Signs with our real key unless told otherwise: only the one fault that is planted can be what is refused. */
 async function forge({ plane = "tenant", claims = {}, header = {}, key }: Forgery = {}): Promise<string> {
-  const keys = await signingKeys(master, plane, 1);
+  const keys = await keysOf(plane);
   const base = plane === "tenant" ? memberClaims : operatorClaims;
   const payload = { ...base, iss: issuer, aud: plane, iat: now(), exp: now() + 900, ...claims };
   return await new SignJWT(JSON.parse(JSON.stringify(payload)))
@@ -70,7 +76,7 @@ async function refused(token: string, code = "unauthorized", why = "") {
 Deno.test("verify() gives the member that issueMember() signed for, for 15 minutes", async () => {
   const principal = await tokens.verify(await tokens.issueMember(member));
   const { expiresAt, ...rest } = principal;
-  assert.deepEqual(rest, { kind: "member", ...member, duty: null });
+  assert.deepEqual(rest, { kind: "member", ...member, duty: null, keyVersion: 1 });
   const held = await tokens.verify(await tokens.issueMember({ ...member, duty: "change_password" }));
   assert.equal(held.kind === "member" && held.duty, "change_password");
   assert.ok(Math.abs(expiresAt.getTime() - Date.now() - 900_000) < 2000);
@@ -87,7 +93,7 @@ Deno.test("verify() accepts the unforged form of what the next tests alter", asy
 });
 
 Deno.test("verify() refuses a token without a signature (alg none)", async () => {
-  const { kid } = await signingKeys(master, "tenant", 1);
+  const { kid } = await keysOf("tenant");
   const payload = { ...memberClaims, iss: issuer, aud: "tenant", iat: now(), exp: now() + 900 };
   for (const alg of ["none", "None", "NONE", "nOnE", ""]) {
     await refused(handmade({ alg, typ: "at+jwt", kid }, payload), "unauthorized", alg);
@@ -96,7 +102,7 @@ Deno.test("verify() refuses a token without a signature (alg none)", async () =>
 });
 
 Deno.test("verify() refuses HS256 keyed with our public key (algorithm confusion)", async () => {
-  const { publicKey, publicJwk } = await signingKeys(master, "tenant", 1);
+  const { publicKey, publicJwk } = await keysOf("tenant");
   const spki = new TextEncoder().encode(await exportSPKI(publicKey));
   for (const key of [spki, new Uint8Array(Buffer.from(publicJwk.x!, "base64url"))]) {
     await refused(await forge({ header: { alg: "HS256" }, key }));
@@ -118,9 +124,32 @@ Deno.test("verify() refuses a foreign key, under its own kid, under ours, and in
 });
 
 Deno.test("verify() refuses a missing and an odd kid", async () => {
-  for (const kid of [undefined, "", "__proto__", "constructor", "../1", 7]) {
+  const { tenantId: id } = member;
+  const near = [
+    id,
+    `${id}.`,
+    `${id}.0`,
+    `${id}.01`,
+    `${id}.1 `,
+    `${id}.2`,
+    `${id.toUpperCase()}.1`,
+    `${id}.9999999999`,
+  ];
+  for (const kid of [undefined, "", "__proto__", "constructor", "../1", 7, ...near]) {
     await refused(await forge({ header: { kid } }), "unauthorized", String(kid));
   }
+});
+
+Deno.test("verify() refuses one tenant's token under another tenant's key, whatever it says of itself", async () => {
+  const other = crypto.randomUUID();
+  const { kid, privateKey } = await tenantSigningKeys(master, other, 1);
+  await refused(await forge({ header: { kid }, key: privateKey }));
+  await refused(await forge({ claims: { tid: other } }));
+  await refused(await forge({ header: { kid } }));
+  const { kid: platform } = await platformSigningKeys(master, 1);
+  await refused(await forge({ header: { kid: platform }, key: (await platformSigningKeys(master, 1)).privateKey }));
+  const { kind } = await tokens.verify(await forge({ header: { kid }, key: privateKey, claims: { tid: other } }));
+  assert.equal(kind, "member");
 });
 
 Deno.test("verify() refuses one plane's audience under the other plane's key", async () => {
@@ -183,19 +212,41 @@ Deno.test("verify() refuses more than 4 KB before it parses", async () => {
 
 Deno.test("verify() refuses critical header extensions and unencoded payloads", async () => {
   await refused(await forge({ header: { crit: ["b64"], b64: false } }).catch(() => "not signed"));
-  const { kid } = await signingKeys(master, "tenant", 1);
+  const { kid } = await keysOf("tenant");
   await refused(handmade({ alg: "EdDSA", typ: "at+jwt", kid, crit: ["exp"] }, memberClaims, "AAAA"));
 });
 
-Deno.test("createTokens() signs with the first version and accepts the others until they are dropped", async () => {
+Deno.test("createTokens() signs operators' with the first version and accepts the others until they are dropped", async () => {
   const before = createTokens(master, { issuer, versions: [1] });
   const during = createTokens(master, { issuer, versions: [2, 1] });
   const after = createTokens(master, { issuer, versions: [2] });
-  const old = await before.issueMember(member);
+  const old = await before.issueOperator(operator);
   await during.verify(old);
-  await after.verify(await during.issueMember(member));
+  await after.verify(await during.issueOperator(operator));
   await assert.rejects(() => after.verify(old), { code: "unauthorized" });
   assert.throws(() => createTokens(master, { issuer, versions: [] }));
+});
+
+Deno.test("verify() says which version of the tenant's key signed", async () => {
+  const visit = {
+    tenantId: member.tenantId,
+    operatorId: operator.operatorId,
+    impersonationId: crypto.randomUUID(),
+    email: operator.email,
+    readOnly: true,
+    accessVersion: 1,
+    expiresAt: new Date(Date.now() + 60_000),
+  };
+  for (const keyVersion of [1, 2, 17]) {
+    const issued = [
+      await tokens.issueMember({ ...member, keyVersion }),
+      await tokens.issueImpersonator({ ...visit, keyVersion }),
+    ];
+    for (const token of issued) {
+      const principal = await tokens.verify(token);
+      assert.equal("keyVersion" in principal && principal.keyVersion, keyVersion);
+    }
+  }
 });
 
 Deno.test("createTokens() of another installation refuses our tokens", async () => {
@@ -203,8 +254,8 @@ Deno.test("createTokens() of another installation refuses our tokens", async () 
   await assert.rejects(async () => foreign.verify(await tokens.issueMember(member)), { code: "unauthorized" });
 });
 
-Deno.test("jwks() publishes the public keys of both planes and no private part", async () => {
-  const { keys } = await tokens.jwks();
-  assert.equal(keys.length, 2);
+Deno.test("jwks() publishes a tenant's public keys and no private part", async () => {
+  const { keys } = await tokens.jwks(member.tenantId, [1, 2]);
+  assert.deepEqual(keys.map(({ kid }) => kid), [`${member.tenantId}.1`, `${member.tenantId}.2`]);
   for (const key of keys) assert.deepEqual(Object.keys(key).sort(), ["alg", "crv", "kid", "kty", "use", "x"]);
 });

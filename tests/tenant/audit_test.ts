@@ -43,6 +43,27 @@ Deno.test("audit.list shows each write with its actor, origin and changes", loos
   assert.ok(!("tenant_id" in insert.changes) && !("name_key" in insert.changes));
 });
 
+Deno.test(
+  "A change of what the platform keeps for the tenant is in its audit, whoever was not let in made none",
+  loose,
+  async () => {
+    const tenant = await freshTenant();
+    const put = (origins: string[], role: "admin" | "member" = "admin") =>
+      tenant.fetch("/v1/origins", { method: "PUT", json: { origins }, role });
+    await json(put(["https://a.example.com"]));
+    await json(put(["https://b.example.com", "https://a.example.com"]));
+    await json(put(["https://c.example.com"], "member"), 403);
+    const { items } = await list(tenant, "?action=outside&sort=seq");
+    assert.deepEqual(items.map((item: Record<string, unknown>) => [item.operation, item.resource, item.changes]), [
+      ["origins.set", "origins", { origins: [[], ["https://a.example.com"]] }],
+      ["origins.set", "origins", {
+        origins: [["https://a.example.com"], ["https://a.example.com", "https://b.example.com"]],
+      }],
+    ]);
+    assert.equal(items[0].actor, `member:${tenant.admin.id}`);
+  },
+);
+
 Deno.test("audit.list filters, pages and shows one entry", loose, async () => {
   const tenant = await freshTenant();
   for (let i = 0; i < 5; i++) await json(tenant.fetch("/v1/buildings", { json: { ...BUILDING, name: `B${i}` } }), 201);

@@ -19,6 +19,7 @@ export const EVENT_TYPES = [
   "tenant.setup_mail_sent",
   "tenant.setup_mail_failed",
   "tenant.origins_changed",
+  "tenant.signing_key_renewed",
   "placement.key_rotated",
   "placement.keys_retired",
   "operator.signed_in",

@@ -6,8 +6,8 @@ import { text } from "../fields.ts";
 const hash = z.string().openapi({ description: "SHA-256, hexadecimal" });
 const instant = z.iso.datetime({ offset: true }).openapi({ example: "2026-01-31T12:00:00Z" });
 
-/** What happened to a row, what was refused, or what an operator on a visit asked for. */
-const action = z.enum(["insert", "update", "delete", "bulk", "refused", "visited"]);
+/** What happened to a row, what was refused, what an operator on a visit asked for, or a change of what the platform keeps. */
+const action = z.enum(["insert", "update", "delete", "bulk", "refused", "visited", "outside"]);
 
 export const entry = z.object({
   seq: z.number().int().openapi({ description: "Number in the tenant's chain, without gaps" }),
@@ -20,7 +20,7 @@ export const entry = z.object({
   agent: z.string().nullable(),
   request: z.string().nullable(),
   operation: z.string().nullable(),
-  action: z.string().openapi({ description: "insert, update, delete, bulk or refused" }),
+  action: z.string().openapi({ description: "insert, update, delete, bulk, refused, visited or outside" }),
   resource: z.string(),
   resource_id: z.string().nullable(),
   changes: z.record(z.string(), z.unknown()).openapi({

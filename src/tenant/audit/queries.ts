@@ -1,5 +1,5 @@
-// Statements on tenant.audit. Row-level security narrows each to the entered tenant; nothing here writes, and nothing could.
-import { type Fragment, sql, type Tx } from "../../db/sql.ts";
+// Statements on tenant.audit. Row-level security narrows each to the entered tenant; entries are made by the database alone.
+import { type Fragment, json, sql, type Tx } from "../../db/sql.ts";
 import { page } from "../../http/paging.ts";
 import { all, equals, one } from "../statements.ts";
 import type { AuditFilter, AuditQuery } from "./model.ts";
@@ -26,6 +26,11 @@ function wanted(filter: AuditFilter): Fragment {
 }
 
 const numbered = (row: Row): Entry => ({ ...row, seq: Number(row.seq) });
+
+/** Enters a change of something of the tenant's that the platform keeps; it comes before the change. */
+export function noteOutside(tx: Tx, resource: string, changes: Record<string, unknown>) {
+  return tx`select tenant.audit_outside(${resource}, ${json(changes)})`;
+}
 
 /** One page of entries, and one more if there are any. */
 export function listEntries(tx: Tx, query: AuditQuery) {

@@ -25,7 +25,7 @@ export interface SigningIn {
 
 /** A session and whose it is. */
 interface OpenSession {
-  tenantId: string;
+  tenant: TenantRecord;
   sessionId: string;
   /** The refresh token's secret part. */
   secret: string;
@@ -58,7 +58,7 @@ export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): 
     authenticatedAt: account.authenticatedAt,
     mfa,
   };
-  const open = { tenantId: tenant.id, sessionId: session.id, secret, proof };
+  const open = { tenant, sessionId: session.id, secret, proof };
   if (member.opened) return await tokensFor(services, member, open);
   if (!account) throw new AppError("mfa_required", "This tenant wants a second factor: ask your organisation for one");
   return await limitedTo(wanted ? "enrol_factor" : "change_password", services, member, open);
@@ -95,9 +95,10 @@ async function limitedTo(
 }
 
 async function accessToken(services: Services, member: MemberAccess, session: OpenSession, duty: Duty | null) {
-  const { tenantId, sessionId, proof } = session;
+  const { tenant, sessionId, proof } = session;
   return await services.tokens.issueMember({
-    tenantId,
+    tenantId: tenant.id,
+    keyVersion: tenant.signing.version,
     memberId: member.id,
     sessionId,
     role: member.role,

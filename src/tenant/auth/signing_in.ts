@@ -91,7 +91,7 @@ const refresh = route({
     const session = { sessionId, given, next, accountId: proof?.accountId ?? null };
     const member = await call.asTenant((tx) => queries.rotateSession(tx, session));
     if (member) {
-      const tokens = await tokensFor(call.services, member, { tenantId: call.tenant.id, sessionId, secret, proof });
+      const tokens = await tokensFor(call.services, member, { tenant: call.tenant, sessionId, secret, proof });
       return deliver(call, tokens, call.body.session);
     }
     const stolen = await call.asTenant((tx) => queries.endStolenSession(tx, sessionId, given));

@@ -34,6 +34,7 @@ const begin = route({
     const expiresAt = new Date(asked.expires_at);
     const token = await services.tokens.issueImpersonator({
       tenantId: tenant.id,
+      keyVersion: tenant.signing.version,
       operatorId: asked.operator_id,
       impersonationId: asked.id,
       email: asked.operator_email,

@@ -1,6 +1,8 @@
 // The API of origins: which pages on hosts of the tenant's own may call. The list is on the platform; the placement is
-// asked first, so that who was shut out, or a closed tenant, changes nothing with a token that still lives.
+// asked first, so that who was shut out, or a closed tenant, changes nothing with a token that still lives, and the
+// tenant's audit tells of every change.
 import { route } from "../../http/route.ts";
+import { noteOutside } from "../audit/queries.ts";
 import { originList } from "./model.ts";
 import { listOrigins, replaceOrigins } from "./queries.ts";
 
@@ -33,9 +35,10 @@ export const set = route({
   body: originList,
   answer: originList,
   handler: async (call) => {
-    await call.stillIn();
     const origins = [...new Set(call.body.origins)].sort();
     const { id } = call.tenant;
+    const before = await call.asPlatform((tx) => listOrigins(tx, id));
+    await call.asTenant((tx) => noteOutside(tx, "origins", { origins: [before.map(({ origin }) => origin), origins] }));
     await call.asPlatform((tx) => replaceOrigins(tx, id, origins));
     call.services.directory.forget(id);
     return { origins };
