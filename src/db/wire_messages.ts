@@ -146,5 +146,5 @@ export class ContextStatement {
 /** Opens a transaction block; sent before the context of an operation with several statements. */
 export const BEGIN = new ContextStatement("bulkhead_begin", "begin", 0);
 
-/** Puts the settings of the session back to those of its start; sent before the context of another guest. */
+/** Puts the settings of the session back to those of its start; sent ahead when another guest enters. */
 export const RESET = new ContextStatement("bulkhead_reset", "reset all", 0);

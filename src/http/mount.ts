@@ -160,7 +160,7 @@ function send(route: Route, status: number, value: unknown, repeated: boolean): 
     ? new Response(null, { status: 204 })
     : new Response(JSON.stringify(repeated ? value : route.answer.parse(value)), { status });
   const { headers } = response;
-  headers.set("cache-control", route.publicFor ? `public, max-age=${route.publicFor}` : "private, no-store");
+  headers.set("cache-control", "private, no-store");
   headers.set("vary", "authorization, x-tenant, host");
   if (repeated) headers.set("idempotent-replayed", "true");
   if (route.answer !== null) headers.set("content-type", "application/json");

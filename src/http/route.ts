@@ -100,8 +100,6 @@ export interface RouteSpec<
   readOnly?: boolean;
   /** `strict` where secrets could be guessed (login, reset); `none` for what must always answer (health). */
   limit?: RouteLimit;
-  /** Seconds that anybody may keep the answer, which is the same for all who ask; by default nobody keeps any. */
-  publicFor?: number;
   /** Status of success; 200 if absent. */
   status?: 200 | 201 | 202 | 204;
   /** Schema of the answer; null for 204; "stream" where the handler gives a Response. */

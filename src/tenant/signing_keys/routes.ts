@@ -20,7 +20,6 @@ const publish = route({
     "`tenant`. The key that comes next is among them before it signs anything: keep the set for up to an hour, and load " +
     "it again for a `kid` that is not in it.",
   tag,
-  publicFor: 300,
   answer: keySet,
   handler: async ({ services, tenant: { id, signing } }) =>
     await services.tokens.jwks(id, publishedKeys(signing)) as never,
