@@ -3,6 +3,8 @@ import { z } from "zod";
 import { AppError } from "./errors.ts";
 
 const list = z.string().transform((value) => value.split(",").map((part) => part.trim()).filter(Boolean));
+const versions = z.string().regex(/^[1-9]\d{0,3}(,[1-9]\d{0,3})*$/, "must be numbers such as 2,1")
+  .transform((value) => value.split(",").map(Number));
 const perMinute = z.coerce.number().int().min(1).max(1_000_000_000);
 
 const schema = z.object({
@@ -35,6 +37,10 @@ const schema = z.object({
   OPERATOR_EMAIL: z.email().default("operator@localhost.test"),
   /** With it `start` makes the first operator, if there is none. */
   OPERATOR_PASSWORD: z.string().min(10).max(256).optional(),
+  /** `on`: operators without a second factor are let in only to set one up. */
+  OPERATOR_MFA_REQUIRED: z.enum(["on", "off"]).default("off"),
+  /** Versions of the key that operators' tokens are signed with: the first signs, all are accepted. */
+  OPERATOR_SIGNING_KEYS: versions.default([1]),
   /** Connections of this process to database servers, and to any one database. */
   POOL_CONNECTIONS: z.coerce.number().int().min(4).max(1000).default(60),
   POOL_PER_DATABASE: z.coerce.number().int().min(1).max(100).default(10),

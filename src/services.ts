@@ -162,7 +162,7 @@ export async function createServices(wiring: Wiring): Promise<Running> {
     targets: new TenantTargets(servers, egress),
     access: new CurrentAccess(),
     external: externalSignIn(config, egress),
-    tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: [1] }),
+    tokens: createTokens(servers.masterKey, { issuer: "bulkhead", versions: config.OPERATOR_SIGNING_KEYS }),
     secrets: createLocalSecrets(servers.masterKey),
     mail: config.SMTP_URL ? createSmtpMail(smtpSettings(config)) : wiring.localMail ?? noMail,
   };

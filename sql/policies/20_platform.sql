@@ -80,6 +80,15 @@ grant select on platform.operator_keys to :"platform_login";
 grant insert (id, operator_id, name, hint, key_hash, role, expires_at, replaces) on platform.operator_keys to :"platform_login";
 grant update (name, expires_at, last_used_at, revoked_at) on platform.operator_keys to :"platform_login";
 
+grant select, delete on platform.operator_factors to :"platform_login";
+grant insert (id, operator_id, kind, name, secret_sealed) on platform.operator_factors to :"platform_login";
+grant update (counter, confirmed_at, last_used_at) on platform.operator_factors to :"platform_login";
+-- No UPDATE of operator and secret: a factor stays whose it is.
+
+grant select, delete on platform.operator_recovery_codes to :"platform_login";
+grant insert (operator_id, code_hash) on platform.operator_recovery_codes to :"platform_login";
+grant update (used_at) on platform.operator_recovery_codes to :"platform_login";
+
 grant select on platform.impersonations to :"platform_login";
 grant insert (id, tenant_id, operator_id, reason, read_only, token_hash, token_expires_at, expires_at) on platform.impersonations to :"platform_login";
 grant update (used_at, ended_at) on platform.impersonations to :"platform_login";

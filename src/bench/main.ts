@@ -16,7 +16,9 @@ const PROVISIONINGS = 3;
 export async function benchMain(config: Config): Promise<Measurement[]> {
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-bench-" });
   onShutdown("temporary folder", () => Deno.remove(dir, { recursive: true }));
-  return await measure(await startLocal({ config: { ...config, PORT: 0 }, dir, say: () => {} }));
+  return await measure(
+    await startLocal({ config: { ...config, PORT: 0, OPERATOR_MFA_REQUIRED: "off" }, dir, say: () => {} }),
+  );
 }
 
 async function measure(local: Local): Promise<Measurement[]> {

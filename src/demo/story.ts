@@ -5,6 +5,7 @@ import type { Local } from "../cli/local.ts";
 import { application, CAST, type Organisation } from "./cast.ts";
 import { Client } from "./client.ts";
 import { checkIsolation, type IsolationResult } from "./isolation.ts";
+import { signInOperator } from "./operator.ts";
 
 /** How the sample file is to be read. */
 export const MAPPING = {
@@ -60,8 +61,7 @@ export async function tellStory(local: Local, tell: Tell): Promise<StoryResult> 
     return result;
   };
   const operator = await timed("The operator signs in", async () => {
-    const { access_token } = await client.call("POST", "/v1/operators/login", { body: local.operator });
-    return [access_token as string, [local.operator.email]];
+    return [await signInOperator(client, local), [local.operator.email]];
   });
   const chapters: Chapter[] = [];
   for (const organisation of CAST) {

@@ -94,8 +94,8 @@ export class BoundCall implements Call {
   get operator(): OperatorCaller {
     const { principal } = this.#parts;
     if (principal?.kind !== "operator") return absent("operator");
-    const { operatorId: id, email, role, keyId, accessVersion } = principal;
-    return { id, email, role, keyId, accessVersion };
+    const { operatorId: id, email, role, keyId, accessVersion, duty = null } = principal;
+    return { id, email, role, keyId, accessVersion, duty };
   }
 
   get tenant(): TenantRecord {

@@ -7,14 +7,18 @@ import type { Route } from "./route.ts";
 
 /** Whether the caller must do something else first. */
 export function isHeldUp(route: Route, principal: Principal): boolean {
-  return principal.kind === "member" && principal.duty !== null && !route.during?.includes(principal.duty);
+  const duty = principal.kind === "member" || principal.kind === "operator" ? principal.duty : null;
+  return !!duty && !route.during?.includes(duty);
 }
 
 /** @throws AppError `forbidden`, `password_change_required`, `mfa_required`. */
 export function permit(route: Route, principal: Principal): void {
-  if (principal.kind === "member" && isHeldUp(route, principal)) {
-    if (principal.duty === "change_password") throw new AppError("password_change_required");
-    throw new AppError("mfa_required", "This tenant wants a second factor: set one up first");
+  if (isHeldUp(route, principal)) {
+    if (principal.kind === "member" && principal.duty === "change_password") {
+      throw new AppError("password_change_required");
+    }
+    const who = principal.kind === "member" ? "This tenant" : "The platform";
+    throw new AppError("mfa_required", `${who} wants a second factor: set one up first`);
   }
   if (principal.kind === "operator") {
     if (route.people && principal.keyId !== null) {

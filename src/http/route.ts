@@ -21,6 +21,8 @@ export interface OperatorCaller {
   /** The key that was shown; null for a person who signed in. */
   keyId: string | null;
   accessVersion: number;
+  /** What must be done first; null: nothing. */
+  duty: Duty | null;
 }
 
 /** Callers of routes by which somebody could stay in a tenant: not an operator on a visit. */
@@ -81,7 +83,7 @@ export interface RouteSpec<
   can?: Permission;
   /** Who may call it in a tenant: by default members, programs with an API key, and operators on a visit. */
   callers?: readonly TenantPrincipal["kind"][];
-  /** Duties during which it may be called: see `duty` of a member. By default none. */
+  /** Duties during which it may be called: see `duty` of a member and of an operator. By default none. */
   during?: readonly Duty[];
   /** A visit that may only look may call it all the same: it changes nothing of the tenant's. */
   leaves?: boolean;

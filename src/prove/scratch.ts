@@ -57,7 +57,8 @@ const CANARY = { operator: "canary-operator-passphrase", customer: "canary-custo
 export async function makeScratch(grounds: Grounds, prefix = "prove"): Promise<Scratch> {
   const name = `${prefix}_${crypto.randomUUID().slice(0, 8)}`;
   const { own, masterKey } = grounds;
-  const config: Config = { ...grounds.config, ...UNLIMITED, BYO_ALLOW: [...grounds.config.BYO_ALLOW, "127.0.0.0/8"] };
+  const ours = { ...UNLIMITED, OPERATOR_MFA_REQUIRED: "off" } as const;
+  const config: Config = { ...grounds.config, ...ours, BYO_ALLOW: [...grounds.config.BYO_ALLOW, "127.0.0.0/8"] };
   const servers = new Servers({
     host: own.host,
     port: own.port,

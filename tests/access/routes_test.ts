@@ -31,6 +31,7 @@ const OPEN = [
   "invitations.accept",
   "invitations.show",
   "operators.login",
+  "operators.secondFactor",
   "operators.setPassword",
   "signing_keys.publish",
   "slugs.check",

@@ -17,7 +17,7 @@ import { measureLogin } from "./login.ts";
 export async function benchAccess(config: Config): Promise<Measurement[]> {
   const dir = await Deno.makeTempDir({ prefix: "bulkhead-bench-" });
   onShutdown("temporary folder", () => Deno.remove(dir, { recursive: true }));
-  const local = await startLocal({ config: { ...config, PORT: 0 }, dir, say: () => {} });
+  const local = await startLocal({ config: { ...config, PORT: 0, OPERATOR_MFA_REQUIRED: "off" }, dir, say: () => {} });
   const client = new Client(local.url);
   const { access_token: operator } = await client.call("POST", "/v1/operators/login", { body: local.operator });
   const tenant = async (slug: string) => {

@@ -6,7 +6,7 @@ import { AppError } from "../../errors.ts";
 import { type Call, type Route, route } from "../../http/route.ts";
 import { emailDigest } from "../../tenancy/accounts.ts";
 import { endSessionsEverywhere } from "../../tenancy/accounts/end_sessions.ts";
-import { removeFactors } from "../../tenancy/accounts/factors.ts";
+import { accountFactors } from "../../tenancy/accounts/factor_store.ts";
 import { recordEvent } from "../events/queries.ts";
 import { DECIDERS, OBSERVERS } from "../operators/roles.ts";
 import { type AccountState, requirePasswordChange, setAccountStatus, showAccount } from "./queries.ts";
@@ -87,7 +87,7 @@ const withoutFactors = route({
   operation: "accounts.removeFactors",
   path: "/v1/accounts/remove-factors",
   summary: "Remove all second factors of somebody who lost them; all sessions end",
-  handler: (call) => change(call, "second factors removed", removeFactors),
+  handler: (call) => change(call, "second factors removed", (tx, id) => accountFactors.removeAll(tx, id)),
 });
 
 /** For operators. */

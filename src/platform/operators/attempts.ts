@@ -1,12 +1,12 @@
-// One attempt of an operator to prove a password: counted, refused while the address has to wait, and answered alike whether
-// there is such an operator or not. The same waiting as for accounts, and never the same counters.
+// One attempt of an operator to prove a password or a code: counted, refused while the address has to wait, and answered alike
+// whether there is such an operator or not. The same waiting as for accounts, and never the same counters.
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { addressGroup } from "../../http/client_address.ts";
 import type { Call } from "../../http/route.ts";
 import { countFailure, type LockKeys, lockKeys, refuseLocked } from "../../tenancy/accounts/lockout.ts";
-import type { Credentials } from "./queries.ts";
+import type { Credentials, Seen } from "./queries.ts";
 
 /** What is counted for an attempt with this address of mail. */
 export function keysOf(call: Call, email: string): LockKeys {
@@ -20,11 +20,16 @@ export function keysOf(call: Call, email: string): LockKeys {
  * Checks a password and gives whose it is. A right one counts only after `settle()`, in the transaction that it leads to.
  * @throws AppError `invalid_credentials`, the same for everybody, or `too_many_attempts`, `overloaded`.
  */
-export async function prove(call: Call, keys: LockKeys, known: Credentials, password: string): Promise<string> {
+export async function prove(call: Call, keys: LockKeys, known: Credentials, password: string): Promise<Seen> {
   refuseLocked(known.wait);
   const right = await call.services.passwords.verify(known.password_hash, password);
-  if (right && known.active && known.id) return known.id;
+  if (right && known.active && known.id) return { id: known.id, accessVersion: known.access_version! };
+  return await fail(call, keys, new AppError("invalid_credentials"));
+}
+
+/** Counts a failed attempt. Always throws: `refusal`, or AppError `too_many_attempts`. */
+export async function fail(call: Call, keys: LockKeys, refusal: AppError): Promise<never> {
   refuseLocked(await call.asPlatform((tx) => countFailure(tx, keys)));
-  call.log.warn("A sign-in was refused", { code: "invalid_credentials" });
-  throw new AppError("invalid_credentials");
+  call.log.warn("A sign-in was refused", { code: refusal.code });
+  throw refusal;
 }

@@ -1,6 +1,7 @@
 // People who run the platform, what they log in with, and their keys. Passwords and keys are never in an answer but once.
 import { z } from "@hono/zod-openapi";
 import { pageQuery } from "../../http/paging.ts";
+import { secondFactorWanted } from "../../http/second_factors.ts";
 
 /** Roles of operators: superadmins decide, the others read; see roles.ts. */
 export const OPERATOR_ROLES = ["superadmin", "support", "billing", "auditor"] as const;
@@ -18,6 +19,7 @@ export const operatorAnswer = z.object({
   last_name: z.string(),
   role,
   status,
+  second_factor: z.boolean().openapi({ description: "Whether a second factor is asked for at signing in" }),
   last_login_at: instant.nullable(),
   created_at: instant,
 });
@@ -43,7 +45,7 @@ export type OperatorChange = z.output<typeof operatorChange>;
 
 // deno-lint-ignore no-control-regex -- PostgreSQL's text cannot hold NUL
 const NO_NUL = /^[^\u0000]*$/;
-const password = z.string().min(1).max(1000).regex(NO_NUL, "Leave out NUL characters");
+export const password = z.string().min(1).max(1000).regex(NO_NUL, "Leave out NUL characters");
 
 /** The body of `operators.login`. What cannot be an address or a password is a wrong one, not a malformed request. */
 export const login = z.strictObject({
@@ -59,12 +61,26 @@ export const passwordChange = z.strictObject({ current_password: password, new_p
   "OperatorPasswordChange",
 );
 
-export const session = z.object({
+const tokens = {
   access_token: z.string(),
   token_type: z.literal("Bearer"),
   expires_in: z.int().openapi({ description: "Seconds" }),
   operator: operatorAnswer,
-});
+};
+const full = z.object({ state: z.literal("signed_in"), ...tokens }).openapi("OperatorSignedInFully");
+const limited = z.object({
+  state: z.literal("limited"),
+  duty: z.literal("enrol_factor").openapi({
+    description: "What must be done before anything else; the token is good for nothing but that",
+  }),
+  ...tokens,
+}).openapi("OperatorSignedInLimited");
+
+/** What comes with a token. */
+export const session = z.discriminatedUnion("state", [full, limited]).openapi("OperatorSession");
+
+/** What showing the password answers. */
+export const signedIn = z.discriminatedUnion("state", [full, limited, secondFactorWanted]).openapi("OperatorSignedIn");
 
 export const operatorKey = z.object({
   id: z.uuid(),

@@ -6,7 +6,9 @@ import type { Page } from "../../http/paging.ts";
 import type { LockKeys } from "../../tenancy/accounts/lockout.ts";
 import type { NewOperator, Operator, OperatorChange, OperatorQuery } from "./model.ts";
 
-const COLUMNS = sql`id, email, first_name, last_name, role, status, last_login_at, created_at`;
+const COLUMNS = sql`id, email, first_name, last_name, role, status, last_login_at, created_at,
+  exists (select from platform.operator_factors f where f.operator_id = operators.id and f.confirmed_at is not null)
+    as second_factor`;
 
 /** An operator with the version that tokens carry. */
 export type Versioned = Operator & { access_version: number };
@@ -18,13 +20,24 @@ export interface Credentials {
   id: string | null;
   password_hash: string | null;
   active: boolean | null;
+  access_version: number | null;
+  /** Whether a second factor is asked for. */
+  second_factor: boolean;
+}
+
+/** Who has shown a password, or is signed in, and by which version of the access. */
+export interface Seen {
+  id: string;
+  accessVersion: number;
 }
 
 /** How an address may log in, and whether it has to wait. */
 export function findCredentials(tx: Tx, email: string, { account, address }: LockKeys): Query<Credentials> {
   return tx<Credentials>`select (select extract(epoch from max(locked_until) - now())::float8
         from platform.login_failures where key in (${account}, ${address}) and locked_until > now()) as wait,
-      o.id, o.password_hash, o.status = 'active' as active
+      o.id, o.password_hash, o.status = 'active' as active, o.access_version, exists (
+        select from platform.operator_factors f where f.operator_id = o.id and f.confirmed_at is not null
+      ) as second_factor
     from (select) nobody left join platform.operators o on o.email_key = ${email.trim().toLowerCase()}`
     .map((rows) => rows[0]);
 }
@@ -42,10 +55,11 @@ export function listOperators(tx: Tx, filter: OperatorQuery, page: Page): Query<
     order by ${page.orderBy} limit ${page.limit}`;
 }
 
-/** Notes a login; gives the operator, or undefined if disabled meanwhile. */
-export function noteLogin(tx: Tx, id: string): Query<Versioned | undefined> {
+/** Notes a login; gives the operator, or undefined if what it may do has changed since the password was read. */
+export function noteLogin(tx: Tx, { id, accessVersion }: Seen): Query<Versioned | undefined> {
   return tx<Versioned>`update platform.operators set last_login_at = now()
-    where id = ${id} and status = 'active' returning ${COLUMNS}, access_version`.map((rows) => rows[0]);
+    where id = ${id} and status = 'active' and access_version = ${accessVersion} returning ${COLUMNS}, access_version`
+    .map((rows) => rows[0]);
 }
 
 /** Adds an operator who cannot log in yet. Throws `already_exists`. */
@@ -85,12 +99,38 @@ export async function updateOperator(tx: Tx, before: Operator, change: OperatorC
   return changed;
 }
 
-/** Sets the password; all tokens that were issued before end. Undefined: disabled meanwhile. */
-export function setPassword(tx: Tx, id: string, passwordHash: string): Query<Versioned | undefined> {
+/** Ends all tokens that were issued before. Undefined: that was done meanwhile. */
+export function endTokens(tx: Tx, { id, accessVersion }: Seen): Query<Versioned | undefined> {
+  return tx<Versioned>`update platform.operators set access_version = access_version + 1
+    where id = ${id} and status = 'active' and access_version = ${accessVersion} returning ${COLUMNS}, access_version`
+    .map((rows) => rows[0]);
+}
+
+/** Ends an operator's tokens and visits, whatever its status. False: there is none. */
+export function endAccess(tx: Tx, id: string): Query<boolean> {
+  return tx`with visits as (
+      update platform.impersonations set ended_at = now()
+      where operator_id = ${id} and ended_at is null and expires_at > now()
+    )
+    update platform.operators set access_version = access_version + 1 where id = ${id} returning id`.map((rows) =>
+    rows.length > 0
+  );
+}
+
+/**
+ * Sets the password; all tokens that were issued before end. Undefined: disabled meanwhile, or the access is not that of
+ * `accessVersion` any more; null where a link was shown, which is good for every access.
+ */
+export function setPassword(
+  tx: Tx,
+  { id, accessVersion }: { id: string; accessVersion: number | null },
+  passwordHash: string,
+): Query<Versioned | undefined> {
   return tx<
     Versioned
   >`update platform.operators set password_hash = ${passwordHash}, access_version = access_version + 1
-    where id = ${id} and status = 'active' returning ${COLUMNS}, access_version`.map((rows) => rows[0]);
+    where id = ${id} and status = 'active' and (${accessVersion}::int is null or access_version = ${accessVersion})
+    returning ${COLUMNS}, access_version`.map((rows) => rows[0]);
 }
 
 /** Keeps a link; earlier ones of the operator stop working. */

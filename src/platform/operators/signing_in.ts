@@ -1,16 +1,17 @@
-// How operators sign in: password, the link that was mailed, a new password, who one is. There is no refresh: a token is good
-// for 15 minutes, and ends sooner with what its operator may do.
+// How operators sign in: password, the link that was mailed, a new password, who one is; the second step is in
+// second_factor.ts. There is no refresh: a token is good for 15 minutes, and ends sooner with what its operator may do.
 import { AppError } from "../../errors.ts";
-import { type Call, route } from "../../http/route.ts";
+import { route } from "../../http/route.ts";
 import { acceptPassword } from "../../identity/passwords.ts";
 import { hashSecretToken } from "../../identity/secret_tokens.ts";
-import { ACCESS_TOKEN_SECONDS } from "../../identity/tokens.ts";
 import { refuseLocked, settle, unlock } from "../../tenancy/accounts/lockout.ts";
 import { recordEvent } from "../events/queries.ts";
 import { keysOf, prove } from "./attempts.ts";
-import { login, operatorAnswer, passwordChange, passwordSetting, session } from "./model.ts";
+import { login, operatorAnswer, passwordChange, passwordSetting, session, signedIn } from "./model.ts";
 import * as queries from "./queries.ts";
 import { EVERYBODY } from "./roles.ts";
+import { askForFactor } from "./second_factor.ts";
+import { sessionFor } from "./sessions.ts";
 
 const tag = "Operators";
 
@@ -24,15 +25,16 @@ export const logIn = route({
   description: "After five wrong passwords in a row there is a wait, longer with each, at most 15 minutes.",
   tag,
   body: login,
-  answer: session,
+  answer: signedIn,
   handler: async (call) => {
     const { email, password } = call.body;
     const keys = keysOf(call, email);
     const known = await call.asPlatform((tx) => queries.findCredentials(tx, email, keys));
-    const id = await prove(call, keys, known, password);
+    const seen = await prove(call, keys, known, password);
+    if (known.second_factor) return await askForFactor(call, keys, { ...seen, email });
     const operator = await call.asPlatform(async (tx) => {
-      refuseLocked(await settle(tx, keys, { accountId: id, done: true }));
-      const found = await queries.noteLogin(tx, id);
+      refuseLocked(await settle(tx, keys, { accountId: seen.id, done: true }));
+      const found = await queries.noteLogin(tx, seen);
       if (found) await recordEvent(tx, { type: "operator.signed_in", actor: `operator:${found.id}` });
       return found;
     });
@@ -40,12 +42,6 @@ export const logIn = route({
     return await sessionFor(call, operator);
   },
 });
-
-async function sessionFor({ services }: Call, operator: queries.Versioned) {
-  const { id: operatorId, email, role, access_version: accessVersion } = operator;
-  const access_token = await services.tokens.issueOperator({ operatorId, email, role, accessVersion });
-  return { access_token, token_type: "Bearer" as const, expires_in: ACCESS_TOKEN_SECONDS, operator };
-}
 
 /** `operators.setPassword`: with the link from the mail. */
 export const setPassword = route({
@@ -67,7 +63,8 @@ export const setPassword = route({
     await acceptPassword(password, { email: found.email });
     const passwordHash = await call.services.passwords.hash(password);
     await call.asPlatform(async (tx) => {
-      if (!await queries.useLink(tx, hash) || !await queries.setPassword(tx, found.id, passwordHash)) throw unusable();
+      const whose = { id: found.id, accessVersion: null };
+      if (!await queries.useLink(tx, hash) || !await queries.setPassword(tx, whose, passwordHash)) throw unusable();
       await unlock(tx, keysOf(call, found.email));
       const actor = `operator:${found.id}`;
       await recordEvent(tx, { type: "operator.changed", actor, data: { operator: found.id, what: "password" } });
@@ -92,14 +89,15 @@ export const changePassword = route({
     const { current_password: current, new_password: password } = call.body;
     const keys = keysOf(call, email);
     const known = await call.asPlatform((tx) => queries.findCredentials(tx, email, keys));
-    const id = await prove(call, keys, known, current);
+    const seen = await prove(call, keys, known, current);
     await acceptPassword(password, { email, field: "new_password", current });
     const passwordHash = await call.services.passwords.hash(password);
     const operator = await call.asPlatform(async (tx) => {
-      refuseLocked(await settle(tx, keys, { accountId: id, done: true }));
-      const actor = `operator:${id}`;
-      await recordEvent(tx, { type: "operator.changed", actor, data: { operator: id, what: "password" } });
-      return await queries.setPassword(tx, id, passwordHash);
+      refuseLocked(await settle(tx, keys, { accountId: seen.id, done: true }));
+      const changed = await queries.setPassword(tx, seen, passwordHash);
+      const data = { operator: seen.id, what: "password" };
+      if (changed) await recordEvent(tx, { type: "operator.changed", actor: `operator:${seen.id}`, data });
+      return changed;
     });
     if (!operator) throw new AppError("unauthorized", "Sign in again: your access has changed or ended");
     return await sessionFor(call, operator);

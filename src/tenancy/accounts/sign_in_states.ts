@@ -13,8 +13,9 @@ const MAX_ATTEMPTS = 5;
 
 /** What waits. */
 export interface SignInState {
-  kind: "passkey" | "mfa";
-  tenantId: string;
+  kind: "passkey" | "mfa" | "operator";
+  /** Null where an operator signs in to the platform. */
+  tenantId: string | null;
   /** Null where the answer will say who it is. */
   accountId: string | null;
   data: Record<string, unknown>;
@@ -24,7 +25,7 @@ const scope = (hash: Uint8Array) => ({ purpose: "sign-in", id: Buffer.from(hash)
 
 /** Begins one. Gives the text for the caller and the statement that keeps it. */
 export async function beginState(services: Services, state: SignInState) {
-  const { token, hash } = newSecretToken(state.kind === "mfa" ? "bhm" : "bhp");
+  const { token, hash } = newSecretToken(state.kind === "passkey" ? "bhp" : "bhm");
   const sealed = await services.secrets.seal(JSON.stringify(state.data), scope(hash));
   const keep = (tx: Tx) =>
     tx`with old as (
@@ -50,13 +51,13 @@ export interface FoundState {
 export async function tryState(
   services: Services,
   run: <T>(work: (tx: Tx) => PromiseLike<T>) => Promise<T>,
-  { token, kind, tenantId }: { token: string; kind: SignInState["kind"]; tenantId: string },
+  { token, kind, tenantId }: { token: string; kind: SignInState["kind"]; tenantId: string | null },
 ): Promise<FoundState> {
   const hash = hashSecretToken(token);
   const [found] = await run((tx) =>
     tx<{ account_id: string | null; data_sealed: string }>`update platform.sign_in_states set attempts = attempts + 1
-      where state_hash = ${hash} and kind = ${kind} and tenant_id = ${tenantId} and used_at is null and expires_at > now()
-        and attempts < ${MAX_ATTEMPTS} returning account_id, data_sealed`
+      where state_hash = ${hash} and kind = ${kind} and tenant_id is not distinct from ${tenantId} and used_at is null
+        and expires_at > now() and attempts < ${MAX_ATTEMPTS} returning account_id, data_sealed`
   );
   if (!found) throw new AppError("invalid_token", "Begin to sign in again");
   const data = JSON.parse(await services.secrets.open(found.data_sealed, scope(hash)));

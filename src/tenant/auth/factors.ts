@@ -1,11 +1,16 @@
 // Setting up and removing second factors of one's own account: they count in every tenant that it is a member of.
-import { newId } from "../../db/ids.ts";
-import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
-import { createRecoveryCodes } from "../../identity/recovery_codes.ts";
-import { newTotpSecret, totpUri, verifyTotp } from "../../identity/totp.ts";
-import * as store from "../../tenancy/accounts/factors.ts";
+import * as shown from "../../http/second_factors.ts";
+import {
+  beginTotp as beginApp,
+  confirmTotp as confirmApp,
+  keepFactor,
+  newRecoveryCodes,
+  tooManyFactors,
+  type UseUp,
+} from "../../tenancy/accounts/authenticators.ts";
+import { accountFactors as store } from "../../tenancy/accounts/factor_store.ts";
 import { byId } from "../fields.ts";
 import * as model from "./factors_model.ts";
 import { showMember } from "./queries.ts";
@@ -22,10 +27,10 @@ const list = route({
   method: "get",
   path: "/v1/auth/factors",
   summary: "List your second factors",
-  answer: model.factorList,
+  answer: shown.factorList,
   handler: async (call) => {
     const { id } = await accountOf(call);
-    const items = await call.asPlatform((tx) => store.listFactors(tx, id));
+    const items = await call.asPlatform((tx) => store.list(tx, id));
     return { items, recovery_codes_left: await call.asPlatform((tx) => store.countRecoveryCodes(tx, id)) };
   },
 });
@@ -39,16 +44,15 @@ const beginTotp = route({
   summary: "Begin to set up an authenticator app",
   description: "Asks for the password again. The app counts once `auth.confirmTotp` got a code from it.",
   body: model.totpRequest,
-  answer: model.totpStart,
+  answer: shown.totpStart,
   handler: async (call) => {
     const account = await accountOf(call);
     const member = await call.asTenant((tx) => showMember(tx, call.member.id));
     await proveOnceMore(call, account, call.body);
-    const [id, secret] = [newId(), newTotpSecret()];
-    const sealed = await call.services.secrets.seal(secret, store.factorScope(id));
-    const factor = { id, accountId: account.id, name: call.body.name, sealed };
-    if (!await call.asPlatform((tx) => store.keepTotp(tx, factor))) throw tooMany();
-    return { id, secret, uri: totpUri(secret, { issuer: "Bulkhead", account: member?.email ?? "account" }) };
+    const label = { ownerId: account.id, name: call.body.name, account: member?.email ?? "account" };
+    const { start, keep } = await beginApp(call.services, store, label);
+    if (!await call.asPlatform(keep)) throw tooManyFactors();
+    return start;
   },
 });
 
@@ -64,31 +68,16 @@ const confirmTotp = route({
   handler: async (call) => {
     const account = await accountOf(call);
     const { id, code, session } = call.body;
-    const factors = await call.asPlatform((tx) => store.listFactors(tx, account.id, id));
-    const factor = factors.find((one) => one.id === id && !one.confirmed);
-    if (!factor) throw new AppError("not_found", "Begin to set up the app again");
-    const secret = await call.services.secrets.open(factor.secret_sealed!, store.factorScope(id));
-    const step = verifyTotp(code, secret, { lastStep: null });
-    if (step === null) throw new AppError("unprocessable", "The code is wrong: check the clock of your device");
-    return await enrol(call, account.id, session, (tx) => store.useFactor(tx, id, step));
+    const factors = await call.asPlatform((tx) => store.list(tx, account.id, id));
+    return await enrol(call, account.id, session, await confirmApp(call.services, store, { factors, id, code }));
   },
 });
 
 /** Keeps a first factor, makes recovery codes if there are none, and lets in whoever was held up by that alone. */
-export async function enrol(
-  call: Call,
-  accountId: string,
-  session: "body" | "cookie",
-  keep: (tx: Tx) => PromiseLike<boolean>,
-) {
-  const fresh = createRecoveryCodes(call.services.servers.masterKey).issue(accountId);
-  const made = await call.asPlatform(async (tx) => {
-    if (!await keep(tx)) throw tooMany();
-    if (await store.countRecoveryCodes(tx, accountId) > 0) return false;
-    await store.replaceRecoveryCodes(tx, accountId, fresh.hashes);
-    return true;
-  });
-  return { recovery_codes: made ? fresh.codes : null, signed_in: await letIn(call, accountId, session) };
+export async function enrol(call: Call, accountId: string, session: "body" | "cookie", keep: UseUp) {
+  const { codes, hashes } = newRecoveryCodes(call.services, accountId);
+  const made = await call.asPlatform((tx) => keepFactor(tx, store, { ownerId: accountId, keep, hashes }));
+  return { recovery_codes: made ? codes : null, signed_in: await letIn(call, accountId, session) };
 }
 
 async function letIn(call: Call, accountId: string, session: "body" | "cookie") {
@@ -96,10 +85,6 @@ async function letIn(call: Call, accountId: string, session: "body" | "cookie") 
   if (duty !== "enrol_factor") return null;
   const account = { id: accountId, authenticatedAt, mustChangePassword: false };
   return deliver(call, await signIn(call, call.tenant, { memberId, account, kind: "password", mfa: true }), session);
-}
-
-function tooMany(): AppError {
-  return new AppError("invalid_state", `Remove a factor first: an account has at most ${store.MAX_FACTORS}`);
 }
 
 const remove = route({
@@ -116,10 +101,10 @@ const remove = route({
   answer: null,
   handler: async (call) => {
     const account = await accountOf(call);
-    const factors = await call.asPlatform((tx) => store.listFactors(tx, account.id));
+    const factors = await call.asPlatform((tx) => store.list(tx, account.id));
     if (!factors.some(({ id }) => id === call.params.id)) throw new AppError("not_found");
     await proveOnceMore(call, account, call.body);
-    await call.asPlatform((tx) => store.removeFactor(tx, account.id, call.params.id));
+    await call.asPlatform((tx) => store.remove(tx, account.id, call.params.id));
   },
 });
 
@@ -132,12 +117,12 @@ const renewCodes = route({
   summary: "Make new recovery codes; the earlier ones stop working",
   description: "Asks for the password or a code again.",
   body: model.factorProof,
-  answer: model.recoveryCodes,
+  answer: shown.recoveryCodes,
   handler: async (call) => {
     const account = await accountOf(call);
     if (account.factors.length === 0) throw new AppError("invalid_state", "Set up a second factor first");
     await proveOnceMore(call, account, call.body);
-    const { codes, hashes } = createRecoveryCodes(call.services.servers.masterKey).issue(account.id);
+    const { codes, hashes } = newRecoveryCodes(call.services, account.id);
     await call.asPlatform((tx) => store.replaceRecoveryCodes(tx, account.id, hashes));
     return { recovery_codes: codes };
   },

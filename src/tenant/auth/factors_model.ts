@@ -1,45 +1,23 @@
-// Second factors, as callers see them. A secret is shown once, when it is made; recovery codes too.
+// Second factors, as members set them up. What operators have too is in ../../http/second_factors.ts.
 import { z } from "@hono/zod-openapi";
+import { code, firstRecoveryCodes } from "../../http/second_factors.ts";
 import { registrationResponse } from "../../identity/passkey_messages.ts";
 import { text } from "../fields.ts";
 import { password, session, signedIn, token } from "./model.ts";
-
-const code = z.string().regex(/^\d{6}$/, "Give the six digits that the app shows");
 
 /** By what the caller proves once more to be the owner of the account. */
 const proof = {
   password: password.optional().openapi({ description: "The account's password" }),
 };
 
-export const factorList = z.object({
-  items: z.array(
-    z.object({
-      id: z.uuid(),
-      kind: z.enum(["totp", "passkey"]),
-      name: z.string(),
-      created_at: z.string(),
-      last_used_at: z.string().nullable(),
-    }).openapi("Factor"),
-  ),
-  recovery_codes_left: z.number().int(),
-}).openapi("Factors");
-
 export const totpRequest = z.strictObject({ name: text(100).default("Authenticator app"), ...proof }).openapi(
   "NewTotp",
 );
 
-export const totpStart = z.object({
-  id: z.uuid(),
-  secret: z.string().openapi({ description: "Base32; to be typed into the app where there is no camera" }),
-  uri: z.string().openapi({ description: "`otpauth://…`, to be shown as a QR code" }),
-}).openapi("TotpStart");
-
 export const totpConfirm = z.strictObject({ id: z.uuid(), code, session }).openapi("ConfirmTotp");
 
 export const enrolled = z.object({
-  recovery_codes: z.array(z.string()).nullable().openapi({
-    description: "Shown once; null when the account has codes already",
-  }),
+  recovery_codes: firstRecoveryCodes,
   signed_in: signedIn.nullable().openapi({ description: "Tokens, where the factor was all that was missing" }),
 }).openapi("FactorEnrolled");
 
@@ -62,5 +40,3 @@ export const passkeyConfirm = z.strictObject({
 export const factorProof = z.strictObject({ ...proof, code: code.optional() })
   .refine((body) => (body.password === undefined) !== (body.code === undefined), 'Give "password" or "code"')
   .openapi("FactorProof");
-
-export const recoveryCodes = z.object({ recovery_codes: z.array(z.string()) }).openapi("RecoveryCodes");

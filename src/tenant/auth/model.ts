@@ -1,5 +1,6 @@
 // Signing in and out, as callers see it. The answer of every way in is one of four, told apart by `state`.
 import { z } from "@hono/zod-openapi";
+import { code, recoveryCode, secondFactorWanted } from "../../http/second_factors.ts";
 import { authenticationResponse } from "../../identity/passkey_messages.ts";
 
 const email = z.string().trim().min(3).max(254);
@@ -36,24 +37,13 @@ const limited = z.object({
   must_change_password: z.boolean(),
 }).openapi("SignedInLimited");
 
-const secondFactor = z.object({
-  state: z.literal("second_factor"),
-  mfa_required: z.literal(true),
-  mfa_token: z.string().openapi({ description: "Send it with a code to `auth.secondFactor`" }),
-  expires_in: z.number().int().openapi({ description: "Seconds until it is too late" }),
-  factors: z.array(z.enum(["totp", "passkey", "recovery_code"])),
-  passkey_options: z.record(z.string(), z.unknown()).nullable().openapi({
-    description: "For `navigator.credentials.get()`; null when there is no passkey",
-  }),
-}).openapi("SecondFactorWanted");
-
 const cookie = z.object({
   state: z.literal("cookie"),
   expires_in,
   must_change_password: z.literal(false),
 }).openapi("SignedInByCookie");
 
-export const signedIn = z.discriminatedUnion("state", [full, limited, secondFactor, cookie]).openapi("SignedIn");
+export const signedIn = z.discriminatedUnion("state", [full, limited, secondFactorWanted, cookie]).openapi("SignedIn");
 /** What every way in answers. */
 export type SignedIn = z.input<typeof signedIn>;
 
@@ -75,8 +65,8 @@ export const resetRequest = z.strictObject({ token, password }).openapi("ResetPa
 
 export const secondFactorRequest = z.strictObject({
   mfa_token: token,
-  code: z.string().regex(/^\d{6}$/, "Give the six digits that the app shows").optional(),
-  recovery_code: z.string().min(8).max(64).optional(),
+  code: code.optional(),
+  recovery_code: recoveryCode.optional(),
   passkey: authenticationResponse.optional(),
   session,
 }).refine(

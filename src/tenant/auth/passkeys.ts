@@ -6,8 +6,9 @@ import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import type { AuthenticationResponse } from "../../identity/passkey_messages.ts";
 import { getCredentials } from "../../tenancy/accounts/credentials.ts";
-import { findPasskey, keepPasskey, listFactors, useFactor } from "../../tenancy/accounts/factors.ts";
+import { accountFactors } from "../../tenancy/accounts/factor_store.ts";
 import { readLock, refuseLocked } from "../../tenancy/accounts/lockout.ts";
+import { findPasskey, keepPasskey } from "../../tenancy/accounts/passkeys.ts";
 import { beginState, finishState, type SignInState, tryState } from "../../tenancy/accounts/sign_in_states.ts";
 import { keysOf } from "./attempts.ts";
 import { enrol } from "./factors.ts";
@@ -34,7 +35,7 @@ const register = route({
     const account = await accountOf(call);
     const member = await call.asTenant((tx) => showMember(tx, call.member.id));
     await proveOnceMore(call, account, call.body);
-    const known = await call.asPlatform((tx) => listFactors(tx, account.id));
+    const known = await call.asPlatform((tx) => accountFactors.list(tx, account.id));
     const start = await passkeysOf(call, call.tenant).registrationOptions({
       userHandle: new Uint8Array(Buffer.from(account.id.replaceAll("-", ""), "hex")),
       userName: member?.email ?? "account",
@@ -103,7 +104,7 @@ const byPasskey = route({
     if (data.use !== "sign-in") throw new AppError("invalid_token", "Begin to sign in again");
     const { account, memberId, now, factorId, counter } = await ownerOf(call, passkey, data.challenge);
     await call.asPlatform(async (tx) => {
-      if (!await finishState(tx, hash) || !await useFactor(tx, factorId, counter)) throw refusal();
+      if (!await finishState(tx, hash) || !await accountFactors.use(tx, factorId, counter)) throw refusal();
     });
     const { id, mustChangePassword } = account;
     const who = {

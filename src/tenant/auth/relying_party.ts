@@ -2,7 +2,7 @@
 // tenant's own take none: a passkey belongs to one domain.
 import type { Call } from "../../http/route.ts";
 import { createPasskeys, type Passkeys, type StoredPasskey } from "../../identity/passkeys.ts";
-import type { Factor } from "../../tenancy/accounts/factors.ts";
+import type { Factor } from "../../tenancy/accounts/factor_store.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
 
 /** Passkeys of people who sign in to the tenant. */

@@ -1,15 +1,13 @@
 // The second step of signing in: a code of an authenticator app, a recovery code, or a passkey. Between the two steps the
 // platform keeps, sealed, who showed the password; what fails counts like wrong passwords do.
 import { Buffer } from "node:buffer";
-import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import type { AuthenticationResponse } from "../../identity/passkey_messages.ts";
-import { createRecoveryCodes } from "../../identity/recovery_codes.ts";
-import { verifyTotp } from "../../identity/totp.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
+import { checkCode, checkRecoveryCode, type UseUp } from "../../tenancy/accounts/authenticators.ts";
 import { maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
-import { type Factor, factorScope, listFactors, useFactor, useRecoveryCode } from "../../tenancy/accounts/factors.ts";
+import { accountFactors, type Factor } from "../../tenancy/accounts/factor_store.ts";
 import { refuseLocked, settle } from "../../tenancy/accounts/lockout.ts";
 import { beginState, finishState, STATE_SECONDS, tryState } from "../../tenancy/accounts/sign_in_states.ts";
 import { fail, keysOf } from "./attempts.ts";
@@ -43,7 +41,7 @@ export async function askForFactor(call: Call, { tenant, who, digest, factors }:
 }
 
 async function passkeyStart(call: Call, tenant: TenantRecord, accountId: string) {
-  const known = await call.asPlatform((tx) => listFactors(tx, accountId));
+  const known = await call.asPlatform((tx) => accountFactors.list(tx, accountId));
   const passkeys = known.filter(({ kind }) => kind === "passkey").map(stored);
   return await passkeysOf(call, tenant).authenticationOptions(passkeys);
 }
@@ -61,25 +59,13 @@ export async function checkFactor(
   accountId: string,
   given: GivenFactor,
   challenge: string | null,
-): Promise<((tx: Tx) => PromiseLike<boolean>) | null> {
-  if (given.recovery_code !== undefined) {
-    const hash = createRecoveryCodes(call.services.servers.masterKey).hash(accountId, given.recovery_code);
-    return hash && ((tx) => useRecoveryCode(tx, accountId, hash));
-  }
-  const factors = await call.asPlatform((tx) => listFactors(tx, accountId));
-  const found = given.code === undefined
-    ? await checkPasskey(call, factors, given.passkey!, challenge)
-    : await checkCode(call, factors, given.code);
-  return found && ((tx) => useFactor(tx, found.id, found.counter));
-}
-
-async function checkCode(call: Call, factors: Factor[], code: string) {
-  for (const factor of factors.filter(({ kind }) => kind === "totp")) {
-    const secret = await call.services.secrets.open(factor.secret_sealed!, factorScope(factor.id));
-    const step = verifyTotp(code, secret, { lastStep: factor.counter || null });
-    if (step !== null) return { id: factor.id, counter: step };
-  }
-  return null;
+): Promise<UseUp | null> {
+  const { code, recovery_code: typed } = given;
+  if (typed !== undefined) return checkRecoveryCode(call.services, accountFactors, { ownerId: accountId, typed });
+  const factors = await call.asPlatform((tx) => accountFactors.list(tx, accountId));
+  if (code !== undefined) return await checkCode(call.services, accountFactors, { factors, code });
+  const found = await checkPasskey(call, factors, given.passkey!, challenge);
+  return found && ((tx) => accountFactors.use(tx, found.id, found.counter));
 }
 
 async function checkPasskey(
