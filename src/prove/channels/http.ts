@@ -2,6 +2,7 @@
 // with foreign ids in path and body, and with tokens that are not the victim's. A route that is added later is called too.
 import type { Services } from "../../tenancy/services.ts";
 import { nameOf, type Operation, readOperations, tableOf } from "../operations.ts";
+import { resigned } from "../resigned.ts";
 import type { Fetch, Scratch } from "../scratch.ts";
 import { activate, memberToken, type Site } from "../site.ts";
 import { type ChannelOptions, type ChannelResult, Findings, sharedSite, unchanged, victimsValues } from "./check.ts";
@@ -151,6 +152,9 @@ async function waysOf(scratch: Scratch, site: Site): Promise<Way[]> {
     }],
     ["the attacker's signature", {
       headers: { authorization: `Bearer ${head}.${payload}.${mine.authorization.split(".")[2]}` },
+    }],
+    ["a token that the attacker's key has signed for the victim", {
+      headers: { authorization: `Bearer ${await resigned(scratch.services, good, attacker.id)}` },
     }],
     [OPERATOR, { headers: { authorization: `Bearer ${operator}`, "x-tenant": victim.slug! } }],
   ];

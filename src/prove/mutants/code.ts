@@ -11,6 +11,7 @@ import { checkFiles } from "../channels/files.ts";
 import { checkHttp } from "../channels/http.ts";
 import { checkJobs } from "../channels/jobs.ts";
 import { checkLogs } from "../channels/logs.ts";
+import { trustingAnyKey } from "../resigned.ts";
 import type { Fetch, Scratch } from "../scratch.ts";
 import { DOORS } from "./doors.ts";
 
@@ -153,6 +154,11 @@ export const CODE: CodeMutant[] = [
     fault: "the signature of tokens is not looked at",
     layer: "HTTP",
     find: async (scratch) => (await checkHttp(scratch, CHECK, { services: trusting(scratch.services) })).leaks,
+  },
+  {
+    fault: "a token is good whichever tenant's key has signed it",
+    layer: "HTTP",
+    find: async (scratch) => (await checkHttp(scratch, CHECK, { services: trustingAnyKey(scratch.services) })).leaks,
   },
   {
     fault: "answers may be kept by shared caches",
