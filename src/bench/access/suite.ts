@@ -33,7 +33,7 @@ export async function benchAccess(config: Config): Promise<Measurement[]> {
     ...await measureLimiter(servers, await uncounted(local, limited)),
     ...await withDirect(
       servers.admin(servers.settings.sharedDatabase),
-      (admin) => measureAudit({ url, token, admin }),
+      (admin) => measureAudit({ url, servers, token, admin }),
     ),
   ];
 }
