@@ -228,7 +228,7 @@ grant execute on function app.remember(text, text, text) to :"tenant_login";
 
 -- Removes what was remembered of a row that is not what it was: the argument says what that is, $1 is the row. In order, so
 -- that two do not wait for each other. It must see all that is committed by now, which only READ COMMITTED does: in any other
--- transaction (behind a pooler, what another left on the session) the change is to be tried again.
+-- transaction (what another guest left on the session may have begun it so) the change is to be tried again.
 create or replace function app.forget() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

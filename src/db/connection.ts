@@ -44,8 +44,9 @@ export class Connection {
   generation = 0;
   /** When it became idle, in the milliseconds of `performance.now()`. */
   idleSince = 0;
-  /** Whose settings the session may have; undefined: nobody's, null: that is not known. */
+  /** Whose visit was the last, so whose settings the session may have; undefined: nobody's, null: that is not known. */
   #guest: string | null | undefined;
+  #entering: string | undefined;
   readonly #driver: postgres.Sql;
 
   constructor(readonly wire: Wire, onNotice: (notice: postgres.Notice) => void = () => {}) {
@@ -72,18 +73,15 @@ export class Connection {
   async enter<T>(context: Context, statement: Statement, begin: boolean): Promise<Rows<T>> {
     const values = context.values(this.wire.pid);
     const aside = this.wire.pooled ? null : context.aside?.(this.wire.pid);
-    const before = this.#guest;
-    const guest = values.length > 0 ? values[0] : before; // without values nobody enters
-    this.#guest = null; // until the server has answered
     this.wire.enter({
       context: this.#prelude(context, values),
       mark: context.mark,
       begin,
-      reset: before !== undefined && before !== guest,
+      reset: this.#changesHands(values[0]),
       aside: aside ? { statement: aside.statement, bytes: aside.statement.bind(aside.values) } : undefined,
     });
     const rows = await this.#execute<T>(statement);
-    this.#guest = guest;
+    if (this.wire.transaction === "none") this.#left();
     return rows;
   }
 
@@ -100,6 +98,7 @@ export class Connection {
   async commit(renewed?: Context): Promise<void> {
     if (this.wire.transaction === "failed") throw new AppError("internal", "The transaction has failed");
     await this.within(COMMIT, renewed);
+    this.#left();
   }
 
   /** Ends an open transaction; where that is not possible the connection is cut, which does the same. */
@@ -113,6 +112,22 @@ export class Connection {
   #prelude(context: Context, values: string[]) {
     const statement = this.wire.pooled ? context.statement.unnamed : context.statement;
     return { statement, bytes: statement.bind(values) };
+  }
+
+  /**
+   * Whether the session must forget its settings for this guest. They are known to be its own only where its visit ended
+   * well: what undoes a visit undoes the forgetting too.
+   */
+  #changesHands(guest: string | undefined): boolean {
+    this.#entering = guest;
+    if (guest === undefined) return false; // nobody enters
+    const before = this.#guest;
+    this.#guest = null;
+    return before !== undefined && before !== guest;
+  }
+
+  #left(): void {
+    if (this.#entering !== undefined) this.#guest = this.#entering;
   }
 
   async #execute<T>(statement: Statement): Promise<Rows<T>> {

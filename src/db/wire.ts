@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import { AppError } from "../errors.ts";
-import { type Ahead, Answers } from "./wire_answers.ts";
+import { Answers } from "./wire_answers.ts";
 import { requestCancel, type Session, type Target } from "./wire_connect.ts";
 import {
   BACK,
@@ -35,10 +35,7 @@ export interface Entrance {
   begin?: boolean;
   /** A statement without values, sent before the context. */
   mark?: ContextStatement;
-  /**
-   * Whether settings of the session are put back before, in a transaction of its own: this one shall begin under none of
-   * them. Not a pooler's, which sets them for us itself.
-   */
+  /** Whether settings of the session are put back before; not a pooler's, which sets them for us itself. */
   reset?: boolean;
   /** Sent ahead in a transaction of its own, whose answer is not looked at. */
   aside?: Prelude;
@@ -81,7 +78,7 @@ export class Wire extends EventEmitter {
   #unsafe = false;
   #phase: "idle" | "group" | "answer" = "idle";
   #outstanding = 0; // answers, when not scoped: then the driver may pipeline
-  #permit: { prelude: Prelude[]; ahead: (Prelude & Ahead)[] } | null = null;
+  #permit: { prelude: Prelude[]; aside?: Prelude } | null = null;
   #reused = false; // the group uses a statement that was prepared before, or by name behind a pooler
   #greeted = false;
   #refused = false; // the group was answered by a dead wire
@@ -138,19 +135,17 @@ export class Wire extends EventEmitter {
 
   /** Allows one statement, with the context before it. */
   enter({ context, begin, mark, reset, aside }: Entrance): void {
-    const ahead: (Prelude & Ahead)[] = [];
-    if (reset && !this.pooled) ahead.push({ statement: RESET, bytes: RESET.bind([]), must: true });
-    if (aside) ahead.push({ ...aside, must: false });
     const before: ContextStatement[] = [];
     if (begin) before.push(this.pooled ? BEGIN.unnamed : BEGIN);
+    if (reset && !this.pooled) before.push(RESET);
     if (mark) before.push(this.pooled ? mark.unnamed : mark);
     const prelude = [...before.map((statement) => ({ statement, bytes: statement.bind([]) })), context];
-    this.#permit = { prelude, ahead };
+    this.#permit = { prelude, aside };
   }
 
   /** Allows one more statement in the transaction block that is open; with `context`, with the context again before it. */
   within(context?: Prelude): void {
-    this.#permit = this.status === IDLE ? null : { prelude: context ? [context] : [], ahead: [] };
+    this.#permit = this.status === IDLE ? null : { prelude: context ? [context] : [] };
   }
 
   /** Has the server cancel what it does, and cuts the connection. */
@@ -226,12 +221,12 @@ export class Wire extends EventEmitter {
       if (!this.#answers.known.has(statement.name)) before.push(statement.parse);
       before.push(bytes);
     };
-    for (const group of permit.ahead) {
-      add(group);
+    if (permit.aside) {
+      add(permit.aside);
       before.push(SYNC);
     }
     permit.prelude.forEach(add);
-    this.#answers.swallow(permit.prelude.map(({ statement }) => statement), permit.ahead);
+    this.#answers.swallow(permit.prelude.map(({ statement }) => statement), permit.aside?.statement);
     socket.write(Buffer.concat([bytes.subarray(0, group), ...before, bytes.subarray(group)]), done);
   }
 

@@ -43,13 +43,6 @@ export interface Listener {
   expecting(): "nothing" | "parts" | "all";
 }
 
-/** A group of its own that was sent ahead of the driver's; none of its answers is the driver's. */
-export interface Ahead {
-  statement: ContextStatement;
-  /** Whether nothing may be believed that comes after its failing. */
-  must: boolean;
-}
-
 export class Answers {
   /** Statements that this connection has parsed. */
   readonly known = new Set<string>();
@@ -59,7 +52,7 @@ export class Answers {
   #carried: Buffer | null = null;
   #restOfRow = 0;
   #rowsSeen = false;
-  #ahead: Ahead[] = []; // until the ReadyForQuery of each nothing is the driver's
+  #aside: ContextStatement | null = null; // until its own ReadyForQuery nothing is the driver's
   #swallow = 0;
   #parsing: string[] = [];
   #stopped = false;
@@ -72,9 +65,9 @@ export class Answers {
     this.#byteLimit = byteLimit;
   }
 
-  /** The answers to these statements come first and are not the driver's; before them those to the groups `ahead`. */
-  swallow(statements: readonly ContextStatement[], ahead: Ahead[] = []): void {
-    this.#ahead = ahead;
+  /** The answers to these statements come first and are not the driver's; before them those to `aside`, up to its Sync. */
+  swallow(statements: readonly ContextStatement[], aside: ContextStatement | null = null): void {
+    this.#aside = aside;
     this.#swallow = statements.length;
     this.#parsing = statements.filter((one) => !this.known.has(one.name)).map((one) => one.name);
   }
@@ -85,7 +78,6 @@ export class Answers {
   }
 
   feed(chunk: Buffer): void {
-    if (this.#stopped) return;
     this.#received += chunk.length;
     if (this.#received > this.#byteLimit) return this.#refuse(`The server sent more than ${this.#byteLimit} bytes`);
     const bytes = this.#carried ? Buffer.concat([this.#carried, chunk]) : chunk;
@@ -97,16 +89,16 @@ export class Answers {
       const end = this.#end(bytes, at);
       if (this.#stopped) return;
       if (end < 0) break;
-      const isAhead = this.#ahead.length > 0 && !UNASKED.includes(bytes[at]);
-      const isError = bytes[at] === BACK.error && !isAhead;
-      const swallowed = isAhead || this.#swallow > 0 && !UNASKED.includes(bytes[at]) && !isError;
+      const isAside = this.#aside !== null && !UNASKED.includes(bytes[at]);
+      const isError = bytes[at] === BACK.error && !isAside;
+      const swallowed = isAside || this.#swallow > 0 && !UNASKED.includes(bytes[at]) && !isError;
       const resets = isError && this.#rowsSeen;
       if (swallowed || resets) {
         this.#forward(bytes, kept, at);
         kept = swallowed ? end : at;
       }
       if (resets) this.listener.forward(RESET_ROWS);
-      if (isAhead) this.#swallowAhead(bytes[at]);
+      if (isAside) this.#swallowAside(bytes[at]);
       else if (swallowed) this.#swallowOne(bytes[at]);
       else this.#take(bytes, at, end);
       if (this.#stopped) return;
@@ -132,11 +124,9 @@ export class Answers {
     return bytes.length;
   }
 
-  #swallowAhead(type: number): void {
-    const [{ statement, must }] = this.#ahead;
-    if (type === BACK.parsed) this.known.add(statement.name);
-    else if (type === BACK.ready) this.#ahead.shift();
-    else if (type === BACK.error && must) this.#refuse(`The server refused "${statement.name}"`);
+  #swallowAside(type: number): void {
+    if (type === BACK.parsed) this.known.add(this.#aside!.name);
+    else if (type === BACK.ready) this.#aside = null;
   }
 
   #swallowOne(type: number): void {

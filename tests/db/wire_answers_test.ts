@@ -30,7 +30,7 @@ for (const size of [1, 3, 7, 10_000]) {
   Deno.test(`Answers keep what was sent ahead from the driver, ${size} bytes at a time`, () => {
     for (const ahead of [Buffer.concat([statement, ready]), Buffer.concat([errorResponse("42883", "none"), ready])]) {
       const { answers, heard, forwarded } = listening();
-      answers.swallow([CONTEXT], [{ statement: ASIDE, must: false }]);
+      answers.swallow([CONTEXT], ASIDE);
       const all = Buffer.concat([ahead, statement, driver]);
       for (let at = 0; at < all.length; at += size) answers.feed(Buffer.from(all.subarray(at, at + size)));
       assert.equal(forwarded(), driver.toString("hex"));
@@ -45,27 +45,9 @@ Deno.test("Answers pass on an error of the context or of the statement that foll
   for (const before of [Buffer.alloc(0), statement]) {
     const { answers, heard, forwarded } = listening();
     const failed = Buffer.concat([errorResponse("42501", "refused"), ready]);
-    answers.swallow([CONTEXT], [{ statement: ASIDE, must: false }]);
+    answers.swallow([CONTEXT], ASIDE);
     answers.feed(Buffer.concat([statement, ready, before, failed]));
     assert.equal(forwarded(), failed.toString("hex"));
     assert.deepEqual([heard.ready, heard.failed], [1, ["42501"]]);
   }
 });
-
-for (const size of [1, 7, 10_000]) {
-  Deno.test(`Answers believe nothing after what had to succeed and did not, ${size} bytes at a time`, () => {
-    const groups = [{ statement: CONTEXT, must: true }, { statement: ASIDE, must: false }];
-    const refused = Buffer.concat([errorResponse("57014", "canceling statement due to statement timeout"), ready]);
-    for (const [first, second, believed] of [[statement, refused, true], [refused, statement, false]] as const) {
-      const { answers, heard, forwarded } = listening();
-      answers.swallow([CONTEXT], groups.slice());
-      const ahead = first === refused ? [refused] : [first, ready];
-      const next = second === refused ? [refused] : [second, ready];
-      const all = Buffer.concat([...ahead, ...next, statement, driver]);
-      for (let at = 0; at < all.length; at += size) answers.feed(Buffer.from(all.subarray(at, at + size)));
-      assert.equal(forwarded(), believed ? driver.toString("hex") : "");
-      assert.deepEqual([heard.ready, heard.failed], [believed ? 1 : 0, []]);
-      assert.deepEqual(heard.refused, believed ? [] : ['The server refused "context"']);
-    }
-  });
-}
