@@ -108,6 +108,7 @@ Deno.test(
     const { access_token: token } = await people.enter(acme.slug, ida);
     refused(await renew(token), "403 forbidden");
     ok(await renew(globex.admin));
+    refused(await renew(globex.admin), "409 conflict"); // and is told to nobody
     const [event] = await people.platform`select type, actor, data from platform.events
     where tenant_id = ${globex.id} and type = 'tenant.signing_key_renewed'`;
     assert.deepEqual(event.data, { version: 2, at_once: false });

@@ -55,6 +55,7 @@ const renew = route({
   handler: async (call) => {
     const { id, signing } = call.tenant;
     const { at_once: atOnce } = call.body;
+    if (!atOnce && acceptsKey(signing, signing.version - 1)) throw notOver();
     await call.asTenant((tx) =>
       noteOutside(tx, "signing_key", { version: [signing.version, signing.version + 1], at_once: [null, atOnce] })
     );
@@ -64,14 +65,15 @@ const renew = route({
   },
 });
 
+const notOver = () =>
+  new AppError("conflict", "The last renewal is not over: tokens of the key before are still accepted", {
+    fields: [{ path: "at_once", message: "Wait, or send true to refuse all earlier tokens now" }],
+  });
+
 /** @throws AppError `conflict` while the key before the current one is accepted, unless `atOnce`. */
 async function renewAndTell(tx: Tx, tenantId: string, atOnce: boolean): Promise<Signing> {
   const [renewed] = await renewKey(tx, tenantId, atOnce);
-  if (!renewed) {
-    throw new AppError("conflict", "The last renewal is not over: tokens of the key before are still accepted", {
-      fields: [{ path: "at_once", message: "Wait, or send true to refuse all earlier tokens now" }],
-    });
-  }
+  if (!renewed) throw notOver(); // another renewal was faster
   await tx`insert into platform.events (id, type, tenant_id, actor, data) values (${newId()},
     'tenant.signing_key_renewed', ${tenantId}, current_setting('app.actor'),
     ${json({ version: renewed.version, at_once: atOnce })})`;
