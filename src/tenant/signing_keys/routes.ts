@@ -1,10 +1,8 @@
 // The API of the key that a tenant's access tokens are signed with: its public side for whoever verifies them, and renewing
 // it. Which version signs is kept with the platform, since tokens are looked at before any placement is asked.
-import { newId } from "../../db/ids.ts";
-import { json, type Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { route } from "../../http/route.ts";
-import { acceptsKey, publishedKeys, renewKey, type Signing } from "../../tenancy/signing.ts";
+import { overlaps, publishedKeys, renewKey, type Signing } from "../../tenancy/signing.ts";
 import { noteOutside } from "../audit/queries.ts";
 import { keySet, renewal, signingKey } from "./model.ts";
 
@@ -36,8 +34,7 @@ const show = route({
   handler: async (call) => {
     await call.stillIn();
     const { id, signing } = call.tenant;
-    const overlaps = acceptsKey(signing, signing.version - 1);
-    return shown(id, overlaps ? signing : { ...signing, previous_until: null });
+    return shown(id, overlaps(signing) ? signing : { ...signing, previous_until: null });
   },
 });
 
@@ -55,11 +52,12 @@ const renew = route({
   handler: async (call) => {
     const { id, signing } = call.tenant;
     const { at_once: atOnce } = call.body;
-    if (!atOnce && acceptsKey(signing, signing.version - 1)) throw notOver();
+    if (!atOnce && overlaps(signing)) throw notOver();
     await call.asTenant((tx) =>
       noteOutside(tx, "signing_key", { version: [signing.version, signing.version + 1], at_once: [null, atOnce] })
     );
-    const renewed = await call.asPlatform((tx) => renewAndTell(tx, id, atOnce));
+    const [renewed] = await call.asPlatform((tx) => renewKey(tx, id, atOnce));
+    if (!renewed) throw notOver(); // another renewal was faster
     call.services.directory.forget(id);
     return shown(id, renewed);
   },
@@ -69,16 +67,6 @@ const notOver = () =>
   new AppError("conflict", "The last renewal is not over: tokens of the key before are still accepted", {
     fields: [{ path: "at_once", message: "Wait, or send true to refuse all earlier tokens now" }],
   });
-
-/** @throws AppError `conflict` while the key before the current one is accepted, unless `atOnce`. */
-async function renewAndTell(tx: Tx, tenantId: string, atOnce: boolean): Promise<Signing> {
-  const [renewed] = await renewKey(tx, tenantId, atOnce);
-  if (!renewed) throw notOver(); // another renewal was faster
-  await tx`insert into platform.events (id, type, tenant_id, actor, data) values (${newId()},
-    'tenant.signing_key_renewed', ${tenantId}, current_setting('app.actor'),
-    ${json({ version: renewed.version, at_once: atOnce })})`;
-  return renewed;
-}
 
 const shown = (tenantId: string, { version, previous_until }: Signing) => ({
   kid: `${tenantId}.${version}`,
