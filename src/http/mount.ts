@@ -1,6 +1,7 @@
 // Serves routes by group. A group says who may call; everything that guards a call happens here, in this order:
 // token → tenant → limits → role → input → idempotency key → handler → answer checked against its schema.
-// Requests are counted against their limits beside this, but none reaches its handler before it was counted.
+// Requests are counted against their limits beside this, and none reaches its handler before it was counted, but for a read
+// that can expect to be granted: it is done meanwhile, and its answer goes out when it is.
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { AppError } from "../errors.ts";
@@ -112,19 +113,29 @@ async function answer({ asked, group, services, hosts, admission }: Answering): 
   });
   if (caller) admission.count(limitsOfCaller(caller, tenant, { limit: route.limit, services }));
   const call = new BoundCall({ route, request, requestId: id, principal: caller, tenant, services, origin });
-  const input = await admission.alongside((async () => {
+  const status = route.status ?? 200;
+  const prepare = async () => {
     if (caller) await call.permit();
-    return await readInput(route, request, params);
-  })());
-  call.accept(input);
+    const input = await readInput(route, request, params);
+    call.accept(input);
+    return input;
+  };
+  if (admission.isPromising && caller && caller.kind !== "impersonator" && onlyReads(route)) {
+    return send(route, status, await admission.alongside(prepare().then(() => route.handler(call))), false);
+  }
+  const input = await admission.alongside(prepare());
   if (caller?.kind === "impersonator" && tenant) await enterVisit(services, tenant, caller, asked);
   const key = route.idempotent ? idempotencyKey(request, route.operation, input.text, services.servers.hashKey) : null;
-  const status = route.status ?? 200;
   if (!key) return send(route, status, await route.handler(call), false);
   const { body, repeated } = await call.within((tx) =>
     once(tx, call.keys, key, status, async () => checked(route, await route.handler(call)))
   );
   return send(route, status, body, repeated);
+}
+
+/** Whether a call of this route leaves nothing behind, and gives nothing out before its end. */
+function onlyReads(route: Route): boolean {
+  return (route.readOnly ?? route.method === "get") && route.answer !== "stream" && route.limit !== "strict";
 }
 
 /** Refuses callers of the other plane or without a token, before anything is loaded. */

@@ -1,5 +1,5 @@
 // Which limits a request is counted against, and how it is told: RateLimit headers on each counted answer, 429 with
-// Retry-After on a refusal. The counting is in ../tenancy/limits.ts; a refused request never reaches its handler.
+// Retry-After on a refusal. The counting is in ../tenancy/limits.ts; a refused request changes nothing and is told nothing.
 import { createHmac } from "node:crypto";
 import type { Config } from "../config.ts";
 import { AppError } from "../errors.ts";
@@ -64,6 +64,7 @@ function digest(text: string, services: Services): string {
 export class Admission {
   readonly #limits: Limits;
   #pending: Promise<Standing[]> | null = null;
+  #asked: Limit[] = [];
   #standings: Standing[] = [];
 
   constructor(limits: Limits) {
@@ -76,6 +77,12 @@ export class Admission {
     const counted = this.#limits.take(limits);
     if (!(counted instanceof Promise)) return this.#judge(counted);
     this.#pending = counted;
+    this.#asked = limits;
+  }
+
+  /** Whether the request is being counted just now and can expect to be granted. */
+  get isPromising(): boolean {
+    return this.#pending !== null && this.#limits.promise(this.#asked);
   }
 
   /**

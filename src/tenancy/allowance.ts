@@ -29,6 +29,9 @@ export interface Standing {
 /** How long a refusal holds without asking again: another process may have given something back. */
 const REFUSAL_MS = 1_000;
 
+/** So many may wait for one allowance and all expect to be granted. */
+const FEW = 10;
+
 /** One allowance in one process. Times are those of `performance.now()`. */
 export class Allowance {
   /** When it was last taken from. */
@@ -67,6 +70,12 @@ export class Allowance {
 
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** Whether who waits can expect to be granted: few do, and more than a tenth was left when the database was last asked. */
+  get isPromising(): boolean {
+    if (this.limit.closed || this.#waiting.length > FEW) return false;
+    return performance.now() >= this.#until || this.#left > this.limit.allowance / 10;
   }
 
   /** What a take asks for: for everyone who waits, and in advance as much as was used lately. */

@@ -1,6 +1,6 @@
-// The tenant directory: slug, id or host → tenant and placement. In memory with a short life, single flight and a negative
-// cache; the platform database is what is true, and invalidation.ts hears when it changes. A stale entry cannot open a
-// closed tenant: its gate is in its placement.
+// The tenant directory: slug, id or host → tenant and placement. In memory, with single flight and a negative cache; the
+// platform database is what is true, and invalidation.ts hears when it changes. What is believed is ten seconds old at most,
+// or was not contradicted by what was heard up to then. A stale entry cannot open a closed tenant: its gate is in its placement.
 import type { Doors } from "../db/doors.ts";
 import { type Fragment, sql, type Tx } from "../db/sql.ts";
 import type { Signing } from "./signing.ts";
@@ -44,7 +44,10 @@ export interface TenantRecord {
 type Key = `slug:${string}` | `id:${string}` | `host:${string}` | `origin:${string}`;
 
 interface Entry {
+  /** Until when it is believed where nothing is heard. */
   until: number;
+  /** Until when it is believed at all. */
+  atMost: number;
   record: Promise<TenantRecord | null>;
   /** What `record` came to; undefined while it is being read. */
   found?: TenantRecord | null;
@@ -52,6 +55,8 @@ interface Entry {
 
 /** Milliseconds that an answer is kept where nobody says that it has changed. */
 export const LIFE_MS = 10_000;
+/** Milliseconds that an answer is kept where changes are heard: a request that comes once a minute finds it, too. */
+const HEARD_LIFE_MS = 600_000;
 const NEGATIVE_LIFE_MS = 2_000;
 const MAX_ENTRIES = 20_000;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -59,6 +64,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** Finds tenants. Every answer may be up to 10 seconds old. */
 export class Directory {
   #entries = new Map<Key, Entry>();
+  #heardUpTo = 0;
 
   constructor(private readonly doors: Doors) {}
 
@@ -95,6 +101,11 @@ export class Directory {
     this.#forget((record) => record.plan === plan);
   }
 
+  /** What changed up to this instant (milliseconds of `Date.now()`) was heard and is forgotten: what is left was true then. */
+  confirm(upTo: number): void {
+    this.#heardUpTo = upTo;
+  }
+
   /** Forgets everything at once in this process. */
   forgetAll(): void {
     this.#entries.clear();
@@ -108,15 +119,21 @@ export class Directory {
   }
 
   #find(key: Key): Promise<TenantRecord | null> {
+    const now = Date.now();
     const known = this.#entries.get(key);
-    if (known && known.until > Date.now()) return known.record;
-    const entry: Entry = { until: Date.now() + LIFE_MS * (0.8 + 0.2 * jitter()), record: this.#load(key) };
+    if (known && known.atMost > now && Math.max(known.until, this.#heardUpTo + LIFE_MS) > now) return known.record;
+    const spread = 0.8 + 0.2 * jitter();
+    const entry = {
+      until: now + LIFE_MS * spread,
+      atMost: now + HEARD_LIFE_MS * spread,
+      record: this.#load(key),
+    } as Entry;
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     entry.record.then((record) => {
       entry.found = record;
-      if (!record) entry.until = Math.min(entry.until, Date.now() + NEGATIVE_LIFE_MS);
+      if (!record) entry.atMost = Math.min(entry.atMost, Date.now() + NEGATIVE_LIFE_MS);
     }, () => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
     });

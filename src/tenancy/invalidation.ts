@@ -1,6 +1,7 @@
-// Keeps a process's directory true: listens to what the platform database's triggers notify (0001, 0004, 0005) and forgets what
-// changed, in milliseconds instead of after the directory's 10 seconds. Without it, on an edge or behind a pooler that
-// shares sessions, those 10 seconds are what holds. Nothing is read from a notification but an id to forget.
+// Keeps a process's directory true: listens to what the platform database's triggers notify (0001, 0004, 0005, 0007) and
+// forgets what changed, in milliseconds, and nothing else: what was not contradicted is kept without being read again.
+// Without it, on an edge or behind a pooler that shares sessions, everything is read again after 10 seconds. Nothing is
+// read from a notification but an id to forget.
 import { openDirect, type Sql } from "../db/direct.ts";
 import type { Target } from "../db/pool.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -8,8 +9,11 @@ import type { Directory } from "./directory.ts";
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
-/** How often the connection is tried: one that a network lost in silence is noticed after two of these. */
-const PROBE_MS = 15_000;
+/**
+ * How often the connection is tried: an answer says that all that had changed by the question was heard, and one that a
+ * network lost in silence is noticed after two of these.
+ */
+const PROBE_MS = 4_000;
 
 /** A running listener. */
 export interface Listening {
@@ -74,26 +78,36 @@ async function connect(target: Target, directory: Directory, probeMs: number): P
   };
   const sql = await openDirect(target, { onNotify, onDown: () => down.resolve() });
   const close = () => sql.end({ timeout: 0 }).catch(() => {}); // what cannot be closed is gone already
+  let since = 0;
   try {
     await sql`listen platform_tenants`;
     await sql`listen platform_placements`;
     await sql`listen platform_plans`;
+    since = Date.now();
   } catch (error) {
     await close();
     throw error;
   }
   directory.forgetAll();
-  probe(sql, probeMs, { gone: down.promise, close });
+  directory.confirm(since);
+  probe(sql, directory, probeMs, { gone: down.promise, close });
   return { gone: down.promise, close };
 }
 
-/** Closes a connection on which a statement is not answered by the time of the next one. */
-function probe(sql: Sql, probeMs: number, { gone, close }: Connected): void {
+/**
+ * Confirms with each answer what is kept, and closes a connection on which a statement is not answered by the time of the
+ * next one.
+ */
+function probe(sql: Sql, directory: Directory, probeMs: number, { gone, close }: Connected): void {
   let answered = true;
   const timer = setInterval(() => {
     if (!answered) return void close();
     answered = false;
-    sql`select 1`.then(() => answered = true, () => {});
+    const asked = Date.now();
+    sql`select 1`.then(() => {
+      answered = true;
+      directory.confirm(asked);
+    }, () => {});
   }, probeMs);
   void gone.then(() => clearInterval(timer));
 }

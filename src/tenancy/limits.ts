@@ -59,6 +59,11 @@ export class Limits {
     return Promise.all(later).then((standings) => this.#allOrNothing(standings, allowances));
   }
 
+  /** Whether a request that waits to be counted against these can expect to be granted. */
+  promise(limits: readonly Limit[]): boolean {
+    return limits.every(({ key }) => this.#kept.get(key)?.isPromising);
+  }
+
   /** Gives back what is held, so that the next process finds it. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -139,6 +139,84 @@ Deno.test("a request costs no round trip where an allowance is held, and one whe
   }
 });
 
+/** Has the counting of one process wait for `go()`, and notes which operations have entered a tenant. */
+function heldUp({ services: { doors } }: TestProcess) {
+  const { asPlatform, asTenant } = doors;
+  const gate = Promise.withResolvers<void>();
+  const entered: string[] = [];
+  doors.asPlatform = async (context, work) => {
+    if (context.operation === "limits.take") await gate.promise;
+    return await asPlatform(context, work);
+  };
+  doors.asTenant = (context, work) => {
+    entered.push(context.operation);
+    return asTenant(context, work);
+  };
+  return { entered, go: gate.resolve, end: () => Object.assign(doors, { asPlatform, asTenant }) };
+}
+
+Deno.test(
+  "a read is done while it is being counted, and answered when it is granted; a write waits",
+  loose,
+  async () => {
+    const tenant = await app.tenant("meanwhile");
+    const { entered, go, end } = heldUp(app);
+    try {
+      let answered = 0;
+      const body = { name: "B", address: "1", city: "C", country: "CA" };
+      const asked = [
+        read(app, tenant.admin),
+        app.ask("POST", "/v1/buildings", { token: tenant.admin, body }),
+        app.ask("GET", "/v1/nothing-like-it", { token: tenant.admin }),
+      ].map((asking) => asking.finally(() => answered++));
+      await app.until("the read", () => Promise.resolve(entered.includes("buildings.list") && answered === 1));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.deepEqual([entered, answered], [["buildings.list"], 1]);
+      go();
+      assert.deepEqual((await Promise.all(asked)).map(({ status }) => status), [200, 201, 404]);
+      assert.deepEqual(entered, ["buildings.list", "buildings.create"]);
+    } finally {
+      end();
+    }
+  },
+);
+
+Deno.test("a read that is refused after all tells nothing, and the next ones are not done at all", loose, async () => {
+  const tenant = await app.tenant("used-up");
+  await allow(tenant.id, 5);
+  const elsewhere = await Promise.all(Array.from({ length: 6 }, () => read(other, tenant.admin)));
+  assert.deepEqual(statuses(elsewhere), { 200: 5, 429: 1 });
+  const { entered, go, end } = heldUp(app);
+  go();
+  try {
+    const answers = [await read(app, tenant.admin), await read(app, tenant.admin), await read(app, tenant.admin)];
+    assert.deepEqual(answers.map(({ status, body }) => [status, body.code, "items" in body]), [
+      [429, "rate_limited", false],
+      [429, "rate_limited", false],
+      [429, "rate_limited", false],
+    ]);
+    assert.deepEqual(entered, ["buildings.list"]);
+  } finally {
+    end();
+  }
+});
+
+Deno.test("of many reads at once few are done before they are counted", loose, async () => {
+  const tenant = await app.tenant("flooding");
+  const { entered, go, end } = heldUp(app);
+  try {
+    const asked = Array.from({ length: 200 }, () => read(app, tenant.admin));
+    await app.until("a read", () => Promise.resolve(entered.length > 0));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const early = entered.length;
+    go();
+    assert.deepEqual(statuses(await Promise.all(asked)), { 200: 200 });
+    assert.ok(early <= 11, `${early} were`);
+  } finally {
+    end();
+  }
+});
+
 Deno.test(
   "where a signed-in caller could guess a secret, the caller is limited harder, and nobody else",
   loose,

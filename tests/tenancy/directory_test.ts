@@ -64,6 +64,42 @@ Deno.test("Directory believes no answer for longer than ten seconds", loose, asy
   });
 });
 
+Deno.test("Directory asks nothing again that was not contradicted, as long as it is told so", loose, async () => {
+  await withClock(async (forward) => {
+    const { directory, seen } = counted();
+    await directory.bySlug("listed");
+    for (let i = 0; i < 50; i++) {
+      forward(9_900);
+      directory.confirm(Date.now() - 50);
+      assert.equal((await directory.bySlug("listed"))?.id, tenant.id);
+    }
+    assert.equal(seen.loads, 1, "eight minutes on");
+    forward(9_900);
+    await directory.bySlug("listed");
+    assert.equal(seen.loads, 1);
+    forward(200);
+    await directory.bySlug("listed");
+    assert.equal(seen.loads, 2, "ten seconds after the last word");
+    for (let i = 0; i < 61; i++) {
+      forward(9_900);
+      directory.confirm(Date.now());
+      await directory.bySlug("listed");
+    }
+    assert.equal(seen.loads, 3, "and ten minutes in any case");
+  });
+});
+
+Deno.test("Directory believes no longer for being told so that there is no such tenant", loose, async () => {
+  await withClock(async (forward) => {
+    const { directory, seen } = counted();
+    assert.equal(await directory.bySlug("nobody"), null);
+    forward(2_100);
+    directory.confirm(Date.now());
+    assert.equal(await directory.bySlug("nobody"), null);
+    assert.equal(seen.loads, 2);
+  });
+});
+
 Deno.test("Directory remembers for two seconds that there is no such tenant", loose, async () => {
   await withClock(async (forward) => {
     const { directory, seen } = counted();

@@ -134,6 +134,29 @@ Deno.test("listenForChanges() notices a connection that the network lost in sile
   proxy.close();
 });
 
+Deno.test("listenForChanges() confirms what is kept while it hears, and nothing once it does not", loose, async () => {
+  const proxy = await listenThroughProxy();
+  const directory = new Directory(app.services.doors);
+  const confirmed: number[] = [];
+  const confirm = directory.confirm.bind(directory);
+  directory.confirm = (upTo) => {
+    assert.ok(upTo <= Date.now());
+    confirmed.push(upTo);
+    confirm(upTo);
+  };
+  const target = { ...app.services.servers.listener(), port: proxy.port };
+  const started = Date.now();
+  const listening = await listenForChanges(target, directory, app.services.log, { probeMs: 50 });
+  assert.ok(confirmed.length > 0 && confirmed.every((upTo) => upTo >= started), "as soon as it listens");
+  await app.until("further words", () => Promise.resolve(confirmed.length > 4));
+  proxy.close(); // it is not reached again
+  proxy.freeze();
+  const frozen = Date.now();
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.ok(Math.max(...confirmed) <= frozen);
+  await listening.stop();
+});
+
 Deno.test("listenForChanges() goes on trying where nothing listens, and ends when it is told to", loose, async () => {
   const directory = new Directory(app.services.doors);
   const target = { ...app.services.servers.listener(), port: 1 };
