@@ -29,13 +29,17 @@ export interface Standing {
 /** How long a refusal holds without asking again: another process may have given something back. */
 const REFUSAL_MS = 1_000;
 
+/** What is held and not used for so long goes back. */
+export const IDLE_MS = 1_000;
 /** So many may wait for one allowance and all expect to be granted. */
 const FEW = 10;
 
 /** One allowance in one process. Times are those of `performance.now()`. */
 export class Allowance {
   /** When it was last taken from. */
-  lastUsed = 0;
+  lastUsed = -Infinity;
+  /** Whether what was held in advance would have gone back before the last request came. */
+  #isSeldom = true;
   /** Whether a take is on its way. */
   asking = false;
   #waiting: ((standing: Standing) => void)[] = [];
@@ -54,6 +58,7 @@ export class Allowance {
   /** A standing at once, if what is held, or a refusal of just now, decides it. */
   now(): Standing | null {
     const now = this.#turn();
+    this.#isSeldom = now - this.lastUsed > IDLE_MS;
     this.lastUsed = now;
     if (this.#held > 0) {
       this.#held--;
@@ -78,9 +83,9 @@ export class Allowance {
     return performance.now() >= this.#until || this.#left > this.limit.allowance / 10;
   }
 
-  /** What a take asks for: for everyone who waits, and in advance as much as was used lately. */
+  /** What a take asks for: for everyone who waits, and in advance as much as was used lately, if it is used at once. */
   get wish(): { needed: number; ahead: number } {
-    return { needed: this.#waiting.length, ahead: Math.max(this.#used, this.#usedBefore) };
+    return { needed: this.#waiting.length, ahead: this.#isSeldom ? 0 : Math.max(this.#used, this.#usedBefore) };
   }
 
   /** What a take that was sent at `sentAt` has brought. Whoever came later than it waits on, unless nothing is left. */

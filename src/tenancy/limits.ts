@@ -5,15 +5,13 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { Doors } from "../db/doors.ts";
 import type { Query, Tx } from "../db/sql.ts";
 import type { Log } from "../telemetry/log.ts";
-import { Allowance, type Limit, type Standing } from "./allowance.ts";
+import { Allowance, IDLE_MS, type Limit, type Standing } from "./allowance.ts";
 import { giveBackAllowances, sweepWindows, takeAllowances, type Unused } from "./rate_windows.ts";
 
 export type { Limit, Standing } from "./allowance.ts";
 
 /** How many allowances are kept in memory; what the oldest one holds is lost to its window. */
 const MAX_KEPT = 20_000;
-/** What is held and not used for so long goes back. */
-const IDLE_MS = 1_000;
 const SWEEP_MS = 60_000;
 /** How long a take may last before this process counts alone, and how often it then looks whether it still must. */
 const TAKE_MS = 5_000;

@@ -216,6 +216,17 @@ Deno.test("Limits gives back what it holds, when it is not used for a second and
   }
 });
 
+Deno.test("Limits holds nothing for who comes now and then, so nothing has to go back", loose, async () => {
+  const { limits, seen } = process();
+  const of = limit(1_000);
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await take(limits, of))[0].remaining, 999 - i);
+    await pause(1_100);
+  }
+  assert.deepEqual([seen.takes, seen.others], [3, 0]);
+  await limits.stop();
+});
+
 Deno.test("Limits counts alone while the database is away, refuses what is closed, and comes back", loose, async () => {
   const { limits, seen } = process();
   const [open, closed] = [limit(50), limit(50, { name: "strict", closed: true })];
