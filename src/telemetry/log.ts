@@ -3,6 +3,7 @@
 // by row-level security; it is written at every level.
 
 import { Buffer } from "node:buffer";
+import { setImmediate } from "node:timers";
 import { createRedactor } from "./redact.ts";
 
 /** The levels, from talkative to silent. */
@@ -30,16 +31,32 @@ export interface Log {
 export interface LogOptions {
   level: Level;
   /** Takes one line without its newline; default: standard error. */
-  write?: (line: string) => void;
+  write?: (line: string, level: Level | "alarm") => void;
   /** Configured secrets that must not appear in any line, whatever their shape. */
   secrets?: readonly string[];
 }
 
-/** Not by `console` or a TextEncoder: formatting and encoding take longer there than all else about a line. */
-function writeToStandardError(line: string): void {
-  let rest: Uint8Array = Buffer.from(line + "\n");
-  while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
+/** Lines of what goes well wait for the end of this turn: under load one write takes those of several requests. */
+let waiting = "";
+
+function writeToStandardError(line: string, level: Level | "alarm"): void {
+  if (waiting === "") setImmediate(flush);
+  waiting += line + "\n";
+  if (level !== "debug" && level !== "info") flush(); // before something worse happens
 }
+
+/** Not by `console` or a TextEncoder: formatting and encoding take longer there than all else about a line. */
+function flush(): void {
+  let rest: Uint8Array = Buffer.from(waiting);
+  waiting = "";
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
+  } catch {
+    // Nowhere is left to tell it.
+  }
+}
+
+for (const end of ["unload", "error", "unhandledrejection"]) globalThis.addEventListener(end, flush);
 
 /** A logger of JSON lines `{ time, level, msg, … }`; times are ISO 8601 in UTC. */
 export function createLog(options: LogOptions): Log {
@@ -54,7 +71,7 @@ export function createLog(options: LogOptions): Log {
       const rest = typeof safe === "object" ? safe : { fields: safe };
       const head = { time: new Date().toISOString(), level, msg: redact(msg) };
       // Twice: first for the order in the line, then because no field may stand in for one of these three.
-      write(JSON.stringify({ ...head, ...rest, ...head }));
+      write(JSON.stringify({ ...head, ...rest, ...head }), level);
     } catch {
       // Nowhere is left to tell it.
     }

@@ -92,3 +92,33 @@ Deno.test("createLog() writes a line whole that is longer than a pipe holds", as
   assert.equal(JSON.parse(line ?? "{}").pieces.length, 20);
   assert.ok((await child.status).success);
 });
+
+Deno.test("createLog() keeps lines in order and loses none, however the program ends", async () => {
+  const endings: [string, number][] = [
+    ["Deno.exit(3)", 3],
+    ["throw new Error('end')", 1],
+    ["setTimeout(() => { throw new Error('end'); })", 1],
+    ["Promise.reject(new Error('end'))", 1],
+    ["0", 0],
+  ];
+  for (const [ending, code] of endings) {
+    const program = `import { createLog } from "./src/telemetry/log.ts";
+      const log = createLog({ level: "info" });
+      log.info("1"); log.warn("2"); log.info("3"); log.info("4"); ${ending};`;
+    const cwd = new URL("../../", import.meta.url);
+    const output = await new Deno.Command(Deno.execPath(), { args: ["eval", program], cwd }).output();
+    const lines = new TextDecoder().decode(output.stderr).split("\n").filter((line) => line.startsWith("{"));
+    assert.deepEqual([lines.map((line) => JSON.parse(line).msg).join(""), output.code], ["1234", code], ending);
+  }
+});
+
+Deno.test("createLog() does not end the program whose standard error was closed", async () => {
+  const program = `import { createLog } from "./src/telemetry/log.ts";
+    Deno.stderr.close();
+    createLog({ level: "info" }).info("Unheard");
+    createLog({ level: "info" }).error("Unheard");
+    setTimeout(() => console.log("alive"), 20);`;
+  const cwd = new URL("../../", import.meta.url);
+  const output = await new Deno.Command(Deno.execPath(), { args: ["eval", program], cwd }).output();
+  assert.equal(new TextDecoder().decode(output.stdout).trim(), "alive");
+});
