@@ -1,4 +1,4 @@
-// One at a time: whoever shares a store of refresh tokens refreshes in turn, for a token that is used twice ends the session.
+// One at a time: whoever shares a store of refresh tokens refreshes in turn, for a token that comes again later ends the session.
 
 /** Runs `work` while nobody else holds the lock of this name, and gives what it gives. */
 export type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>;

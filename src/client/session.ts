@@ -1,6 +1,6 @@
 // A session in the hands of a client: an access token in memory, a refresh token in the program's store. A refresh token works
-// once, and one that comes twice ends the session as stolen. So: one refresh at a time over all who share the store, by the
-// token that the store has then, and the next one is stored before anything is done with it.
+// once, and one that comes again half a minute later ends the session as stolen. So: one refresh at a time over all who share
+// the store, by the token that the store has then, and the next one is stored before anything is done with it.
 import type { SignedInAnswer, SignInStep } from "./answers.ts";
 import { defaultLock, type Lock } from "./lock.ts";
 import { ProblemError, SessionEndedError } from "./problems.ts";

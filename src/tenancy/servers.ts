@@ -29,11 +29,14 @@ export class Servers {
   readonly hashKey: Uint8Array;
   /** Keys what the platform knows of accounts: digests of addresses, proofs of sessions, recovery codes. */
   readonly accountKey: Uint8Array;
+  /** Makes the refresh token that comes after one. */
+  readonly sessionKey: Uint8Array;
   readonly #signers = new Map<string, Signer>();
 
   constructor(readonly settings: ServerSettings, readonly masterKey: Uint8Array) {
     this.hashKey = deriveBytes(masterKey, "idempotency");
     this.accountKey = deriveBytes(masterKey, "accounts");
+    this.sessionKey = deriveBytes(masterKey, "sessions");
   }
 
   /** A run-time login on a database of our server, through the pooler where there is one. */

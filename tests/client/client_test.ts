@@ -5,6 +5,7 @@ import { type Lock, memoryStore, ProblemError, SessionEndedError, type TokenStor
 import { totpCode } from "../../src/identity/totp.ts";
 import { inThisProcess } from "../../src/client/lock.ts";
 import type { TestTenant } from "../support/app.ts";
+import { adminSql } from "../support/postgres.ts";
 import { type Given, newClient, status } from "./clients.ts";
 import { loose, NEW_PASSWORD, ok, PASSWORD, People } from "../tenant/auth_people.ts";
 
@@ -36,6 +37,14 @@ async function refreshes(work: () => Promise<unknown>): Promise<number> {
   const before = counted("auth.refresh");
   await work();
   return counted("auth.refresh") - before;
+}
+
+/** After it a used refresh token counts as copied. */
+async function passHalfAMinute(refreshToken: string): Promise<void> {
+  const sql = await adminSql(people.app.services.servers.settings.sharedDatabase);
+  await sql`update tenant.sessions set refreshed_at = refreshed_at - interval '31 seconds'
+    where id = ${refreshToken.split(".")[0]}`;
+  await sql.end();
 }
 
 async function revoke(): Promise<void> {
@@ -183,11 +192,29 @@ async function share(store: TokenStore, lock?: Lock): Promise<void> {
   assert.deepEqual([error instanceof SessionEndedError, error.code], [true, "signed_out"]);
 }
 
+Deno.test("a refresh whose answer is lost is asked for again, and the session lives on", loose, async () => {
+  let lost = 0;
+  const { client, clock } = await signedIn({
+    fetch: async (input, init) => {
+      const answer = await fetch(input, init);
+      if (!answer.url.endsWith("/refresh") || lost++ > 0) return answer;
+      await answer.body?.cancel();
+      throw new TypeError("The connection broke");
+    },
+  });
+  clock.ahead = 16 * MINUTE;
+  await assert.rejects(client.fetch(ME), /The connection broke/);
+  assert.equal(await status(client.fetch(ME)), 200);
+  clock.ahead += 16 * MINUTE;
+  assert.equal(await status(client.fetch(ME)), 200);
+});
+
 Deno.test("a refresh token that was used ends the session, and every request says so in one way", loose, async () => {
   const copied = memoryStore();
   const { client, clock, saved } = await signedIn({ store: copied });
   clock.ahead = 16 * MINUTE;
   assert.equal(await status(client.fetch(ME)), 200);
+  await passHalfAMinute(saved[0]!);
   const { client: thief } = clientOf({ store: memoryStore(saved[0]) });
   await assert.rejects(thief.fetch(ME), (error: SessionEndedError) => error.code === "invalid_token");
   const asked = await Promise.all(Array.from({ length: 10 }, () => client.fetch(ME).catch((error) => error)));

@@ -2,6 +2,7 @@
 // next statement, also in a process that heard of nothing.
 import assert from "node:assert/strict";
 import type { TestProcess, TestTenant } from "../support/app.ts";
+import { adminSql } from "../support/postgres.ts";
 import { loose, ok, People, refused } from "./auth_people.ts";
 
 let people: People;
@@ -45,6 +46,62 @@ Deno.test("auth.sessions lists where one is signed in, and nothing of others", l
   ok(await people.refresh(acme.slug, first.refresh_token));
   const [, refreshed] = await list(next.access_token);
   assert.ok(refreshed.refreshed_at > items[1].refreshed_at);
+});
+
+/** Lets time pass since the last refresh of a session. */
+async function lastRefreshed(refreshToken: string, seconds: number): Promise<void> {
+  const sql = await adminSql(people.app.services.servers.settings.sharedDatabase);
+  const { count } = await sql`update tenant.sessions set refreshed_at = now() - ${seconds} * interval '1 second'
+    where id = ${refreshToken.split(".")[0]}`;
+  await sql.end();
+  assert.equal(count, 1);
+}
+
+Deno.test(
+  "auth.refresh gives who did not get its answer the same next token again, for thirty seconds",
+  loose,
+  async () => {
+    const { refresh_token: first } = await people.enter(acme.slug, ida);
+    const lost = ok(await people.refresh(acme.slug, first)).body;
+    await lastRefreshed(first, 25);
+    const again = ok(await people.refresh(acme.slug, first)).body;
+    assert.equal(again.refresh_token, lost.refresh_token);
+    assert.ok(await people.works(again.access_token) && await people.works(lost.access_token));
+    const next = ok(await people.refresh(acme.slug, again.refresh_token)).body;
+    assert.equal(new Set([first, again.refresh_token, next.refresh_token]).size, 3);
+    refused(await people.refresh(acme.slug, first), "401 invalid_token");
+    assert.ok(await people.works(next.access_token), "one of long ago ends nothing");
+    const others = [await people.enter(acme.slug, ida), await people.enter(acme.slug, ida)];
+    const nexts = await Promise.all(others.map((one) => people.refresh(acme.slug, one.refresh_token)));
+    assert.notEqual(ok(nexts[0]).body.refresh_token.split(".")[1], ok(nexts[1]).body.refresh_token.split(".")[1]);
+  },
+);
+
+Deno.test("auth.refresh ends the session of which a used token comes after thirty seconds", loose, async () => {
+  const { refresh_token: copied } = await people.enter(acme.slug, ida);
+  const next = ok(await people.refresh(acme.slug, copied)).body;
+  await lastRefreshed(copied, 31);
+  assert.ok(await people.works(next.access_token));
+  const before = people.app.lines.length;
+  refused(await people.refresh(acme.slug, copied), "401 invalid_token");
+  assert.ok(people.app.lines.slice(before).some((line) => line.includes('"alarm"') && line.includes("came again")));
+  assert.equal(await people.works(next.access_token), false);
+  refused(await people.refresh(acme.slug, next.refresh_token), "401 invalid_token");
+});
+
+Deno.test("auth.refresh gives nothing again to who may not go on any more", loose, async () => {
+  const { refresh_token, access_token: token } = await people.enter(acme.slug, ida);
+  const next = ok(await people.refresh(acme.slug, refresh_token)).body;
+  ok(await people.app.ask("POST", "/v1/auth/logout", { token: next.access_token }), 204);
+  refused(await people.refresh(acme.slug, refresh_token), "401 invalid_token");
+  assert.equal(await people.works(token), false);
+  const other = await people.enter(acme.slug, ida);
+  ok(await people.refresh(acme.slug, other.refresh_token));
+  const [sessionId, , ...proof] = other.refresh_token.split(".");
+  const secret = refresh_token.split(".")[1];
+  refused(await people.refresh(acme.slug, [sessionId, secret, ...proof].join(".")), "401 invalid_token");
+  refused(await people.refresh(acme.slug, other.refresh_token.split(".").slice(0, 2).join(".")), "401 invalid_token");
+  refused(await people.refresh(globex.slug, other.refresh_token), "401 invalid_token");
 });
 
 Deno.test("auth.revokeSession ends one of one's own at its next statement in every process", loose, async () => {

@@ -7,6 +7,8 @@ import type { RoleRow } from "../../identity/permissions.ts";
 /** How long a session lives without being refreshed. */
 export const SESSION_SECONDS = 30 * 24 * 3_600;
 const SESSION = `${SESSION_SECONDS} seconds`;
+/** How long a refresh token that was used may come again: its answer was lost, or two windows used it at once. */
+const REPEATED = "30 seconds";
 
 /** What a member may do, as the database has it now. */
 export interface MemberAccess extends RoleRow {
@@ -47,38 +49,59 @@ export function openSession(tx: Tx, session: NewSession, wanted: boolean) {
     select * from found`.map((rows) => rows[0]);
 }
 
+/** A refresh token that was shown, and the one that comes after it, by their hashes. */
+export interface Rotation {
+  sessionId: string;
+  given: Uint8Array;
+  next: Uint8Array;
+  /** Whose account the token proves; null for none. */
+  accountId: string | null;
+}
+
+/**
+ * That the session `s` of the member `m` is live, and the member may still act. Without an account's proof only sessions of a
+ * tenant's own issuer go on: who takes the proof off a token gets nowhere.
+ */
+function goesOn({ sessionId, accountId }: Rotation) {
+  return sql`s.id = ${sessionId} and s.revoked_at is null and s.expires_at > now()
+    and m.tenant_id = s.tenant_id and m.id = s.member_id and m.status = 'active' and m.deleted_at is null
+    and case when s.kind = 'external' then ${accountId}::uuid is null else m.account_id = ${accountId} end
+    and (s.mfa or not coalesce((select mfa_required from tenant.access_settings), false))`;
+}
+
 /**
  * Replaces the refresh token of a live session whose member may still act; no row when it is not the current one, or the
- * tenant wants a second factor by now and none was shown. Without an account's proof only sessions of a tenant's own issuer
- * go on: who takes the proof off a token gets nowhere.
+ * tenant wants a second factor by now and none was shown.
  */
-export function rotateSession(
-  tx: Tx,
-  { sessionId, given, next, accountId }: {
-    sessionId: string;
-    given: Uint8Array;
-    next: Uint8Array;
-    accountId: string | null;
-  },
-) {
+export function rotateSession(tx: Tx, rotation: Rotation) {
+  const { given, next } = rotation;
   return tx<MemberAccess>`with rotated as (
       update tenant.sessions s
       set previous_hash = s.refresh_hash, refresh_hash = ${next}, refreshed_at = now(), expires_at = now() + ${SESSION}::interval
       from tenant.members m
-      where s.id = ${sessionId} and s.refresh_hash = ${given} and s.revoked_at is null and s.expires_at > now()
-        and m.tenant_id = s.tenant_id and m.id = s.member_id and m.status = 'active' and m.deleted_at is null
-        and case when s.kind = 'external' then ${accountId}::uuid is null else m.account_id = ${accountId} end
-        and (s.mfa or not coalesce((select mfa_required from tenant.access_settings), false))
+      where s.refresh_hash = ${given} and ${goesOn(rotation)}
       returning s.member_id
     )
     select ${access} from ${withRole} where m.id = (select member_id from rotated)`.map((rows) => rows[0]);
 }
 
-/** Ends a session whose earlier refresh token came again: somebody copied it. */
+/** Whose session it is when its token was used a moment ago, and its successor has not been; no row otherwise. */
+export function repeatRotation(tx: Tx, rotation: Rotation) {
+  const { given, next } = rotation;
+  return tx<MemberAccess>`with repeated as (
+      select s.member_id from tenant.sessions s, tenant.members m
+      where s.previous_hash = ${given} and s.refresh_hash = ${next} and s.refreshed_at > now() - ${REPEATED}::interval
+        and ${goesOn(rotation)}
+    )
+    select ${access} from ${withRole} where m.id = (select member_id from repeated)`.map((rows) => rows[0]);
+}
+
+/** Ends a session whose earlier refresh token came again, and not just after it was used: somebody copied it. */
 export function endStolenSession(tx: Tx, sessionId: string, given: Uint8Array) {
   return tx`with ended as (
       update tenant.sessions set revoked_at = now(), revoked_reason = 'reuse'
-      where id = ${sessionId} and previous_hash = ${given} and revoked_at is null returning member_id
+      where id = ${sessionId} and previous_hash = ${given} and refreshed_at <= now() - ${REPEATED}::interval
+        and revoked_at is null returning member_id
     )
     update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }

@@ -4,7 +4,7 @@ import { AppError } from "../../errors.ts";
 import { endSession as endCookies, sessionCookies } from "../../http/cookies.ts";
 import { type Call, route } from "../../http/route.ts";
 import { type AccountProof, readAccountProof } from "../../identity/account_proof.ts";
-import { hashSecretToken, newSecretToken } from "../../identity/secret_tokens.ts";
+import { hashSecretToken, nextSecretToken } from "../../identity/secret_tokens.ts";
 import { emailDigest } from "../../tenancy/accounts.ts";
 import { findCredentials, maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
 import { keysOf, provePassword } from "./attempts.ts";
@@ -65,7 +65,7 @@ function splitRefreshToken(call: Call<unknown, unknown, { refresh_token?: string
   const session = { tenantId: call.tenant.id, sessionId };
   const proof = rest.length > 0 ? readAccountProof(call.services.servers.accountKey, session, rest.join(".")) : null;
   if (rest.length > 0 && !proof) throw new AppError("invalid_token", "Sign in again");
-  return { sessionId, hash: hashSecretToken(secret), proof };
+  return { sessionId, secret, proof };
 }
 
 /** The platform is asked too: a new password, a lost membership or a disabled account ends a session within 15 minutes. */
@@ -80,16 +80,21 @@ const refresh = route({
   method: "post",
   path: "/v1/auth/refresh",
   summary: "Get new tokens for a refresh token",
-  description: "A refresh token works once. If an earlier one comes again, the session is ended: it was copied.",
+  description:
+    "A refresh token works once. For thirty seconds it is answered with the same next one again: the answer was lost, or " +
+    "two windows asked at once. If an earlier one comes after that, the session is ended: it was copied.",
   tag,
   body: refreshRequest,
   answer: signedIn,
   handler: async (call) => {
-    const { sessionId, hash: given, proof } = splitRefreshToken(call);
+    const { sessionId, secret: used, proof } = splitRefreshToken(call);
     await refuseEnded(call, proof);
-    const { token: secret, hash: next } = newSecretToken("bhr");
-    const session = { sessionId, given, next, accountId: proof?.accountId ?? null };
-    const member = await call.asTenant((tx) => queries.rotateSession(tx, session));
+    const { sessionKey } = call.services.servers;
+    const { token: secret, hash: next } = nextSecretToken(sessionKey, "bhr", `${call.tenant.id}:${sessionId}`, used);
+    const given = hashSecretToken(used);
+    const rotation = { sessionId, given, next, accountId: proof?.accountId ?? null };
+    const member = await call.asTenant((tx) => queries.rotateSession(tx, rotation)) ??
+      await call.asTenant((tx) => queries.repeatRotation(tx, rotation));
     if (member) {
       const tokens = await tokensFor(call.services, member, { tenant: call.tenant, sessionId, secret, proof });
       return deliver(call, tokens, call.body.session);
