@@ -13,6 +13,7 @@ import * as audit from "./tenant/audit/routes.ts";
 import * as auth from "./tenant/auth/routes.ts";
 import * as buildings from "./tenant/buildings/routes.ts";
 import * as external from "./tenant/external/login.ts";
+import * as identities from "./tenant/identities/routes.ts";
 import * as identityProviders from "./tenant/identity_providers/routes.ts";
 import * as visits from "./tenant/impersonations/routes.ts";
 import * as invitations from "./tenant/invitations/routes.ts";
@@ -53,6 +54,7 @@ export const ROUTES: Record<Group, (readonly Route[])[]> = {
   tenantMember: [
     auth.routes,
     sessions.routes,
+    identities.routes,
     members.routes,
     invitations.routes,
     roles.routes,

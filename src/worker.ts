@@ -1,4 +1,5 @@
 // The table of contents of the queued side: which jobs there are and how many run at once.
+import { mailOperatorChange, OPERATOR_CHANGED_QUEUE } from "./platform/operators/jobs.ts";
 import { RETIRE_QUEUE, retireReplacedKeys } from "./platform/placements/jobs.ts";
 import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.ts";
 import { publish, REFERENCE_QUEUE } from "./platform/reference/jobs.ts";
@@ -6,7 +7,7 @@ import type { Handler, QueueDefinition } from "./queue/queue.ts";
 import { END_SESSIONS_QUEUE, endSessionsOfMember } from "./tenancy/accounts/end_sessions.ts";
 import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
 import type { Services } from "./tenancy/services.ts";
-import { FORGOT_QUEUE, mailReset } from "./tenant/auth/jobs.ts";
+import { CHANGED_QUEUE, FORGOT_QUEUE, mailChange, mailReset } from "./tenant/auth/jobs.ts";
 import { jobs as invoices } from "./tenant/invoices/jobs.ts";
 import { jobs as reports } from "./tenant/reports/jobs.ts";
 
@@ -18,6 +19,8 @@ export const QUEUES: QueueDefinition[] = [
   TENANT_QUEUE,
   END_SESSIONS_QUEUE,
   FORGOT_QUEUE,
+  CHANGED_QUEUE,
+  OPERATOR_CHANGED_QUEUE,
 ];
 
 /** Every kind of tenant job, by its name. */
@@ -33,6 +36,8 @@ export function handlers(services: Services): Map<string, Handler> {
     [RETIRE_QUEUE.name, (job) => retireReplacedKeys(services, job)],
     [END_SESSIONS_QUEUE.name, (job) => endSessionsOfMember(services, job)],
     [FORGOT_QUEUE.name, (job) => mailReset(services, job)],
+    [CHANGED_QUEUE.name, (job) => mailChange(services, job)],
+    [OPERATOR_CHANGED_QUEUE.name, (job) => mailOperatorChange(services, job)],
     [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
   ]);
 }
@@ -43,6 +48,8 @@ const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> =
   [RETIRE_QUEUE.name]: { concurrency: 2 },
   [END_SESSIONS_QUEUE.name]: { concurrency: 2 },
   [FORGOT_QUEUE.name]: { concurrency: 2 },
+  [CHANGED_QUEUE.name]: { concurrency: 1 },
+  [OPERATOR_CHANGED_QUEUE.name]: { concurrency: 1 },
   [TENANT_QUEUE.name]: { concurrency: 4, perTenant: 2 },
 };
 

@@ -1,6 +1,7 @@
 // The operations of the API as its own document describes them, and a valid request for each, made from its schemas: what
 // is refused of it is refused for who sends it. An operation that is added later is tested by existing.
 // deno-lint-ignore-file no-explicit-any -- an OpenAPI document as it came
+import { personId } from "../tenancy/external/person.ts";
 
 /** Who may call. */
 export type Audience = "anyone" | "members" | "operators";
@@ -65,6 +66,8 @@ export function tableOf(path: string): string {
 
 /** What a path calls a row by. */
 export function nameOf(row: Record<string, string | null>): string | null {
+  const { tenant_id: tenantId, provider_id: providerId, subject } = row;
+  if (tenantId && providerId && subject) return personId(tenantId, providerId, subject);
   return row.id ?? row.key ?? row.seq ?? null;
 }
 

@@ -237,10 +237,9 @@ Deno.test("an origin that is taken off the list is refused at once, also by anot
   const second = await app.secondProcess({ listen: true });
   try {
     const page = "https://old.acorn.example";
-    const look = async () => {
-      const answer = await second.ask("GET", "/v1/buildings", { token: a.admin, headers: { origin: page } });
-      return answer.headers.get("access-control-allow-origin");
-    };
+    const asking = { token: a.admin, headers: { origin: page } };
+    const look = async () =>
+      (await second.ask("GET", "/v1/buildings", asking)).headers.get("access-control-allow-origin");
     await listOrigins(setting, a, [A_PAGE, BOTH, page]);
     await app.until("the origin to be known", async () => await look() === page, 5_000);
     await listOrigins(setting, a, [A_PAGE, BOTH]);

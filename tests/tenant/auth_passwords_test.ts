@@ -1,7 +1,6 @@
 // New passwords: a reset by mail, a change, a change that is required. Each ends the account's sessions in every tenant, and
 // nothing on the way tells whether an address has an account.
 import assert from "node:assert/strict";
-import { resetMail } from "../../src/tenant/auth/mails.ts";
 import type { TestProcess, TestTenant } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
 import { loose, NEW_PASSWORD, ok, PASSWORD, People, refused, told } from "./auth_people.ts";
@@ -140,10 +139,11 @@ Deno.test("a reset ends the waiting of a locked account, and at most five mails 
   ok(await reset(await link(email, acme), NEW_PASSWORD, acme), 204);
   await people.enter(acme.slug, email, NEW_PASSWORD);
   for (let i = 0; i < 4; i++) await link(email, i % 2 ? acme : own);
-  const { length } = await people.mails(email);
+  const links = async () => (await people.mails(email)).filter((mail) => mail.includes("#token=")).length;
+  const before = await links();
   ok(await forgot(email, acme), 202);
   await worked();
-  assert.equal((await people.mails(email)).length, length);
+  assert.equal(await links(), before);
 });
 
 Deno.test("the owner of a placement cannot have a member's link sent to himself", loose, async () => {
@@ -268,26 +268,5 @@ Deno.test("the page that the link opens is served, for a reset as for a first pa
     assert.equal(status, 200);
     assert.match(body, /<script src="\/assets\/setup.js">/);
     assert.match(headers.get("content-security-policy") ?? "", /script-src 'self'/);
-  }
-});
-
-Deno.test("resetMail() writes in the tenant's language and time zone, and in English where it knows none", () => {
-  const expiresAt = new Date("2026-03-01T20:30:00Z");
-  const mail = (locale: string) =>
-    resetMail({
-      tenant: { name: "Acme", locale, time_zone: "Europe/Berlin" },
-      url: "https://x.test/#token=t",
-      expiresAt,
-    });
-  const cases: [string, RegExp, RegExp][] = [
-    ["en-CA", /^A new password for Acme$/, /once, until .*9:30/],
-    ["de-DE", /^Ein neues Passwort für Acme$/, /einmal, bis .*21:30/],
-    ["fr", /^Un nouveau mot de passe pour Acme$/, /une fois, jusqu'au .*21:30/],
-    ["pt-BR", /^A new password for Acme$/, /once, until/],
-  ];
-  for (const [locale, subject, text] of cases) {
-    assert.match(mail(locale).subject, subject);
-    assert.match(mail(locale).text, text);
-    assert.ok(mail(locale).text.includes("https://x.test/#token=t\n"));
   }
 });

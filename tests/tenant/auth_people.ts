@@ -59,11 +59,12 @@ export class People {
     );
   }
 
-  /** The token of the newest mail to an address, once more than `before` have come. */
+  /** The token of the newest link that was mailed to an address after the first `before` mails. */
   async mailedToken(to: string, before = 0): Promise<string> {
     return await this.app.until(`a mail to ${to}`, async () => {
       const mails = await this.mails(to);
-      return mails.length > before && /token=([\w.-]+)/.exec(mails[0])?.[1];
+      const news = mails.slice(0, mails.length - before);
+      return news.map((mail) => /token=([\w.-]+)/.exec(mail)?.[1]).find((token) => token);
     });
   }
 

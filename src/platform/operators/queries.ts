@@ -146,9 +146,12 @@ export function keepLink(
     values (${link.hash}, ${operatorId}, ${link.expiresAt})`;
 }
 
-/** Whose link this is, while it can be used. */
-export function findLink(tx: Tx, hash: Uint8Array): Query<{ id: string; email: string } | undefined> {
-  return tx<{ id: string; email: string }>`select o.id, o.email
+/** Whose link this is, while it can be used; `first`: there is no password yet. */
+export function findLink(
+  tx: Tx,
+  hash: Uint8Array,
+): Query<{ id: string; email: string; first: boolean } | undefined> {
+  return tx<{ id: string; email: string; first: boolean }>`select o.id, o.email, o.password_hash is null as first
     from platform.operator_tokens t join platform.operators o on o.id = t.operator_id
     where t.token_hash = ${hash} and t.used_at is null and t.expires_at > now() and o.status = 'active'`
     .map((rows) => rows[0]);

@@ -7,6 +7,7 @@ import { hashSecretToken } from "../../identity/secret_tokens.ts";
 import { refuseLocked, settle, unlock } from "../../tenancy/accounts/lockout.ts";
 import { recordEvent } from "../events/queries.ts";
 import { keysOf, prove } from "./attempts.ts";
+import { tellOfChange } from "./jobs.ts";
 import { login, operatorAnswer, passwordChange, passwordSetting, session, signedIn } from "./model.ts";
 import * as queries from "./queries.ts";
 import { EVERYBODY } from "./roles.ts";
@@ -62,12 +63,14 @@ export const setPassword = route({
     if (!found) throw unusable();
     await acceptPassword(password, { email: found.email });
     const passwordHash = await call.services.passwords.hash(password);
+    const tell = found.first ? null : await tellOfChange(call, found.email);
     await call.asPlatform(async (tx) => {
       const whose = { id: found.id, accessVersion: null };
       if (!await queries.useLink(tx, hash) || !await queries.setPassword(tx, whose, passwordHash)) throw unusable();
       await unlock(tx, keysOf(call, found.email));
       const actor = `operator:${found.id}`;
       await recordEvent(tx, { type: "operator.changed", actor, data: { operator: found.id, what: "password" } });
+      await tell?.(tx);
     });
   },
 });
@@ -92,11 +95,14 @@ export const changePassword = route({
     const seen = await prove(call, keys, known, current);
     await acceptPassword(password, { email, field: "new_password", current });
     const passwordHash = await call.services.passwords.hash(password);
+    const tell = await tellOfChange(call, email);
     const operator = await call.asPlatform(async (tx) => {
       refuseLocked(await settle(tx, keys, { accountId: seen.id, done: true }));
       const changed = await queries.setPassword(tx, seen, passwordHash);
       const data = { operator: seen.id, what: "password" };
-      if (changed) await recordEvent(tx, { type: "operator.changed", actor: `operator:${seen.id}`, data });
+      if (!changed) return;
+      await recordEvent(tx, { type: "operator.changed", actor: `operator:${seen.id}`, data });
+      await tell(tx);
       return changed;
     });
     if (!operator) throw new AppError("unauthorized", "Sign in again: your access has changed or ended");

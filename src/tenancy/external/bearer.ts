@@ -1,6 +1,5 @@
 // Bearer tokens of issuers that a tenant trusts: verified, and the member found that the person is. Who that is is kept for
 // ten seconds; that the member may still do what it did, the database says with each statement, as for everyone.
-import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { createExternalIssuers, type ExternalIssuers, issuerOf } from "../../identity/external_tokens.ts";
 import type { Fetch } from "../../integrations/egress/fetch.ts";
@@ -10,7 +9,7 @@ import type { MemberPrincipal } from "../../identity/principal.ts";
 import type { TenantRecord } from "../directory.ts";
 import type { Services } from "../services.ts";
 import { findMember, type KnownMember } from "./members.ts";
-import { readPerson } from "./person.ts";
+import { personId, readPerson } from "./person.ts";
 import { bearerRules, type Provider, TrustedIssuers } from "./providers.ts";
 
 /** What a process shares for signing in at other issuers. */
@@ -93,7 +92,7 @@ export async function identifyToken(services: Services, token: string, showing: 
     throw error;
   });
   const person = readPerson(identity, provider, tenant);
-  const key = nameOf(tenant.id, provider.id, person.subject);
+  const key = personId(tenant.id, provider.id, person.subject);
   let member = people.get(key);
   if (!member) {
     beforeLookup();
@@ -118,7 +117,8 @@ function toPrincipal(
     kind: "member",
     memberId: member.id,
     tenantId: by.tenant.id,
-    sessionId: nameOf(by.tenant.id, by.provider.id, by.subject),
+    // There is no session: the person's name in its place, which no row has.
+    sessionId: personId(by.tenant.id, by.provider.id, by.subject),
     external: { providerId: by.provider.id, subject: by.subject, version: by.provider.version },
     role: member.role,
     ...rightsOf(member),
@@ -129,10 +129,4 @@ function toPrincipal(
     accessVersion: member.access_version,
     expiresAt: by.expiresAt,
   };
-}
-
-/** There is no session: a name in its place, the same for the same person, that no row has. */
-function nameOf(...parts: string[]): string {
-  const hex = createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-8$3-8$4-$5");
 }

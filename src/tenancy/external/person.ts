@@ -1,5 +1,6 @@
 // Who an issuer's token names, in the words of the tenant's configuration. Claims are somebody else's text: each is checked
 // for its kind and length, and a role is taken only from the list that the tenant made.
+import { createHash } from "node:crypto";
 import { AppError } from "../../errors.ts";
 import { claimAt } from "../../identity/external_tokens.ts";
 import type { TenantRecord } from "../directory.ts";
@@ -80,4 +81,10 @@ function name(value: unknown): string | null {
 export function speaksFor({ email_domains: domains }: Provider, email: string, strictly: boolean): boolean {
   if (domains.length === 0) return !strictly;
   return domains.includes(email.slice(email.lastIndexOf("@") + 1).toLowerCase());
+}
+
+/** A name of a person of an issuer in a tenant, in the form of a UUID: always the same for the same one. */
+export function personId(tenantId: string, providerId: string, subject: string): string {
+  const hex = createHash("sha256").update(JSON.stringify([tenantId, providerId, subject])).digest("hex");
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, "$1-$2-8$3-8$4-$5");
 }

@@ -1,14 +1,20 @@
-// The job behind a forgotten password: it finds out whether the address is an active member's, and mails a link. It runs in
-// the queue, so that the request costs the same for every address and a mail that fails is tried again.
-// What must not happen here: a mail to an address that a placement names; it goes where the person asked for it.
+// The jobs behind passwords. A forgotten one: it finds out whether the address is an active member's, and mails a link. It
+// runs in the queue, so that the request costs the same for every address and a mail that fails is tried again. A new one: the
+// person is told of it.
+// What must not happen here: a mail to an address that only a placement names; a link goes where the person asked for it, and
+// word of a new password to the account's own address.
+import { Buffer } from "node:buffer";
 import { z } from "zod";
+import type { Tx } from "../../db/sql.ts";
+import type { Call } from "../../http/route.ts";
 import type { QueueDefinition, QueuedJob } from "../../queue/queue.ts";
 import { newSecretToken } from "../../identity/secret_tokens.ts";
 import { countResets, emailDigest, keepAccountToken } from "../../tenancy/accounts.ts";
 import { findCredentials } from "../../tenancy/accounts/credentials.ts";
+import { noticeQueue, openNotice, prepareNotice } from "../../tenancy/accounts/password_notices.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
 import type { Services } from "../../tenancy/services.ts";
-import { resetMail } from "./mails.ts";
+import { changeMail, resetMail } from "./mails.ts";
 
 /** The queue of forgotten passwords. */
 export const FORGOT_QUEUE: QueueDefinition = {
@@ -18,6 +24,9 @@ export const FORGOT_QUEUE: QueueDefinition = {
   retryDelayMax: 120,
   expireInSeconds: 60,
 };
+
+/** The queue of mails that tell a person of a new password. */
+export const CHANGED_QUEUE = noticeQueue("auth.passwordChanged");
 
 /** Minutes for which a reset link works. */
 export const RESET_MINUTES = 60;
@@ -62,4 +71,30 @@ async function findMember(services: Services, tenant: TenantRecord, email: strin
 
 function platform(jobId: string, readOnly: boolean) {
   return { actor: `job:${FORGOT_QUEUE.name}`, operation: FORGOT_QUEUE.name, requestId: jobId, readOnly };
+}
+
+/**
+ * Prepares the mail that tells of a new password; what comes back sends its job with the change. None goes out where the
+ * address in the member's row is not the account's: the owner of a placement may have written it there.
+ */
+export async function tellOfChange(
+  call: Call,
+  member: { email: string },
+  digest: Uint8Array,
+): Promise<(tx: Tx) => Promise<void>> {
+  const { services, tenant, origin: { address } } = call;
+  const to = member.email.trim().toLowerCase(); // what the digest is made of, to the letter
+  if (!Buffer.from(digest).equals(emailDigest(services.servers, to))) {
+    const line = "Nobody was told of the new password: the member's address is not the account's";
+    return () => Promise.resolve(call.log.info(line));
+  }
+  return await prepareNotice(services, CHANGED_QUEUE, { to, at: new Date(), address, tenantId: tenant.id });
+}
+
+/** Works one job of {@link CHANGED_QUEUE}. */
+export async function mailChange(services: Services, job: QueuedJob): Promise<void> {
+  const tenant = job.tenantId ? await services.directory.byId(job.tenantId) : null;
+  if (!tenant) return;
+  const { to, ...change } = await openNotice(services, CHANGED_QUEUE, job);
+  await services.mail.send({ to, ...changeMail({ tenant, ...change }), idempotencyKey: job.id });
 }

@@ -1,6 +1,7 @@
 // Passwords: the first one, a change, a reset by mail. A new password ends all other sessions of the account in every tenant.
 // What must not happen here: an answer that tells whether an address has an account.
 import { newId } from "../../db/ids.ts";
+import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
 import { acceptPassword } from "../../identity/passwords.ts";
@@ -10,7 +11,7 @@ import { getCredentials } from "../../tenancy/accounts/credentials.ts";
 import { endMemberSessions, endSessionsEverywhere } from "../../tenancy/accounts/end_sessions.ts";
 import { readLock, unlock } from "../../tenancy/accounts/lockout.ts";
 import { keysOf, provePassword } from "./attempts.ts";
-import { FORGOT_QUEUE, forgotScope } from "./jobs.ts";
+import { FORGOT_QUEUE, forgotScope, tellOfChange } from "./jobs.ts";
 import { accepted, forgotten, passwordChange, resetRequest, setupRequest, signedIn } from "./model.ts";
 import { joinAccount, showMember } from "./queries.ts";
 import { deliver, signIn } from "./sessions.ts";
@@ -97,18 +98,28 @@ const changePassword = route({
     const proof = { keys, wait, passwordHash, password: current, done: true, refusal };
     await provePassword(call, { ...proof, account: active ? account : null });
     await acceptPassword(password, { email: member.email, field: "new_password", current });
-    const authenticatedAt = await storePassword(call, accountId, await call.services.passwords.hash(password));
+    const hash = await call.services.passwords.hash(password);
+    const tell = await tellOfChange(call, member, account.digest);
+    const authenticatedAt = await storePassword(call, accountId, { hash, tell });
     await call.asTenant((tx) => endMemberSessions(tx, memberId, { reason: "password" }));
     const who = { id: accountId, authenticatedAt, mustChangePassword: false };
     return deliver(call, await signIn(call, call.tenant, { memberId, account: who, kind: "password", mfa }), session);
   },
 });
 
-/** Sets the password and sends the jobs that end the sessions in other tenants. Gives the Unix second of the change. */
-async function storePassword(call: Call, accountId: string, hash: string): Promise<number> {
+/**
+ * Sets the password and sends the jobs that end the sessions in other tenants and tell the person. Gives the Unix second of
+ * the change.
+ */
+async function storePassword(
+  call: Call,
+  accountId: string,
+  { hash, tell }: { hash: string; tell: (tx: Tx) => Promise<void> },
+): Promise<number> {
   return await call.asPlatform(async (tx) => {
     const now = await accounts.setAccountPassword(tx, accountId, hash);
     await endSessionsEverywhere(call.services, tx, { accountId, reason: "password", except: call.tenant.id });
+    await tell(tx);
     return now;
   });
 }
@@ -153,12 +164,14 @@ const resetPassword = route({
     if (!member) throw unusable();
     await acceptPassword(password, { email: member.email });
     const passwordHash = await call.services.passwords.hash(password);
+    const tell = await tellOfChange(call, member, found.email_digest);
     await call.asPlatform(async (tx) => {
       const accountId = await accounts.redeemReset(tx, hash, call.tenant.id);
       if (!accountId) throw unusable();
       await accounts.setAccountPassword(tx, accountId, passwordHash);
       await unlock(tx, keysOf(call, found.email_digest));
       await endSessionsEverywhere(call.services, tx, { accountId, reason: "password", except: call.tenant.id });
+      await tell(tx);
     });
     await call.asTenant((tx) => endMemberSessions(tx, found.member_id!, { reason: "password" }));
   },
