@@ -60,6 +60,17 @@ Deno.test(
   },
 );
 
+Deno.test("who was removed does not join again, by whatever subject, until somebody asks for it", loose, async () => {
+  const body = { first_name: "Zoe", last_name: "Corp", email: "Zoe@corp.test" };
+  const { id } = ok(await app.ask("POST", "/v1/members", { token: tenant.admin, body }), 201).body;
+  ok(await app.ask("DELETE", `/v1/members/${id}`, { token: tenant.admin }), 204);
+  refused(await outside.me(tenant, await tokenOf("zoe")), "403 forbidden");
+  refused(await outside.me(tenant, await tokenOf("zoe-2", { email: "ZOE@corp.test" })), "403 forbidden");
+  assert.deepEqual(await outside.members(tenant, "zoe@corp.test"), []);
+  ok(await app.ask("POST", "/v1/members", { token: tenant.admin, body }), 201);
+  ok(await outside.me(tenant, await tokenOf("zoe")));
+});
+
 Deno.test("a token counts only where its issuer is trusted, and the refusal is recorded there", loose, async () => {
   const token = await tokenOf("mia");
   refused(await outside.me(other, token), "401 unauthorized");

@@ -99,12 +99,18 @@ async function adopt(tx: Tx, tenant: TenantRecord, provider: Provider, person: P
       where id = ${member.id} and status = 'pending'`;
     return member.id;
   }
-  // Whoever was removed does not come back alone.
-  const joins = provider.joins && !known && speaksFor(provider, email, false);
+  const joins = provider.joins && !known && speaksFor(provider, email, false) && !await wasRemoved(tx, email);
   if (!joins) throw unknown("You are no member here");
   const id = await join(tx, tenant, { ...person, email, role: await roleFor(tx, provider, person) });
   await tie(tx, provider, person, id);
   return id;
+}
+
+/** Whoever was removed does not come back alone, also by another subject or issuer. */
+async function wasRemoved(tx: Tx, email: string): Promise<boolean> {
+  const removed =
+    await tx`select from tenant.members where email_key = lower(${email}) and deleted_at is not null limit 1`;
+  return removed.length > 0;
 }
 
 async function tie(tx: Tx, provider: Provider, { subject }: Person, memberId: string): Promise<void> {
