@@ -96,12 +96,13 @@ Deno.test("auth.refresh gives nothing again to who may not go on any more", loos
   refused(await people.refresh(acme.slug, refresh_token), "401 invalid_token");
   assert.equal(await people.works(token), false);
   const other = await people.enter(acme.slug, ida);
-  ok(await people.refresh(acme.slug, other.refresh_token));
+  const alive = ok(await people.refresh(acme.slug, other.refresh_token)).body;
   const [sessionId, , ...proof] = other.refresh_token.split(".");
   const secret = refresh_token.split(".")[1];
   refused(await people.refresh(acme.slug, [sessionId, secret, ...proof].join(".")), "401 invalid_token");
   refused(await people.refresh(acme.slug, other.refresh_token.split(".").slice(0, 2).join(".")), "401 invalid_token");
   refused(await people.refresh(globex.slug, other.refresh_token), "401 invalid_token");
+  assert.ok(await people.works(alive.access_token), "nothing of this says that it was stolen");
 });
 
 Deno.test("auth.revokeSession ends one of one's own at its next statement in every process", loose, async () => {
