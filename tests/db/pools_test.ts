@@ -74,8 +74,8 @@ Deno.test("Pools never take a connection in use: who finds none waits, and is se
   }));
 
 Deno.test("Pools answer overloaded when the budget stays spent", () =>
-  withPools({ maxConnections: 1, queueMs: 80 }, async (pools) => {
-    const busy = pools.get(targets[0]).run(as("a"), sleep(0.3));
+  withPools({ maxConnections: 1, queueMs: 500 }, async (pools) => {
+    const busy = pools.get(targets[0]).run(as("a"), sleep(1.5));
     await pause(30);
     const error = await failure(pools.get(targets[1]).run(as("a"), name));
     assert.deepEqual([error.code, error.retryAfter], ["overloaded", 1]);
