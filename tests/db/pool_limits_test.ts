@@ -36,8 +36,8 @@ Deno.test("Pool.run() cuts a statement at its deadline and the server stops it",
   }));
 
 Deno.test("Pool.run() answers overloaded with Retry-After when no connection becomes free in time", () =>
-  withPool(target, { max: 1, queueMs: 100 }, async (pool) => {
-    const slow = pool.run(as("a"), (tx) => tx`select pg_sleep(0.4)`);
+  withPool(target, { max: 1, queueMs: 500 }, async (pool) => {
+    const slow = pool.run(as("a"), (tx) => tx`select pg_sleep(1.5)`);
     const error = await failure(pool.run(as("b"), whoAmI));
     assert.deepEqual([error.code, error.retryAfter], ["overloaded", 1]);
     await slow;
