@@ -135,7 +135,7 @@ async function answer({ asked, group, services, hosts, admission }: Answering): 
 
 /** Whether a call of this route leaves nothing behind, and gives nothing out before its end. */
 function onlyReads(route: Route): boolean {
-  return (route.readOnly ?? route.method === "get") && route.answer !== "stream" && route.limit !== "strict";
+  return route.method === "get" && route.readOnly !== false && route.answer !== "stream" && route.limit !== "strict";
 }
 
 /** Refuses callers of the other plane or without a token, before anything is loaded. */

@@ -82,7 +82,7 @@ export class Admission {
 
   /** Whether the request is being counted just now and can expect to be granted. */
   get isPromising(): boolean {
-    return this.#pending !== null && this.#limits.promise(this.#asked);
+    return this.#pending !== null && this.#limits.arePromising(this.#asked);
   }
 
   /**

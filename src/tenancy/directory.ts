@@ -123,11 +123,11 @@ export class Directory {
     const known = this.#entries.get(key);
     if (known && known.atMost > now && Math.max(known.until, this.#heardUpTo + LIFE_MS) > now) return known.record;
     const spread = 0.8 + 0.2 * jitter();
-    const entry = {
+    const entry: Entry = {
       until: now + LIFE_MS * spread,
       atMost: now + HEARD_LIFE_MS * spread,
       record: this.#load(key),
-    } as Entry;
+    };
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!);
     this.#entries.delete(key);
     this.#entries.set(key, entry);

@@ -78,18 +78,16 @@ async function connect(target: Target, directory: Directory, probeMs: number): P
   };
   const sql = await openDirect(target, { onNotify, onDown: () => down.resolve() });
   const close = () => sql.end({ timeout: 0 }).catch(() => {}); // what cannot be closed is gone already
-  let since = 0;
   try {
     await sql`listen platform_tenants`;
     await sql`listen platform_placements`;
     await sql`listen platform_plans`;
-    since = Date.now();
   } catch (error) {
     await close();
     throw error;
   }
   directory.forgetAll();
-  directory.confirm(since);
+  directory.confirm(Date.now());
   probe(sql, directory, probeMs, { gone: down.promise, close });
   return { gone: down.promise, close };
 }

@@ -58,7 +58,7 @@ export class Limits {
   }
 
   /** Whether a request that waits to be counted against these can expect to be granted. */
-  promise(limits: readonly Limit[]): boolean {
+  arePromising(limits: readonly Limit[]): boolean {
     return limits.every(({ key }) => this.#kept.get(key)?.isPromising);
   }
 

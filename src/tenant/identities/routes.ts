@@ -18,9 +18,10 @@ const AGAIN = "The member's sessions by external providers end, and bearer token
   "next statement. It is no ban: where the provider speaks for the member's address, or lets its people join, the " +
   "same person who comes again is linked anew.";
 
-async function list(tx: Tx, call: Call, memberId: string) {
-  const rows = await listIdentities(tx, memberId);
-  return rows.map((row) => ({ id: personId(call.tenant.id, row.provider_id, row.subject), ...row }));
+function list(tx: Tx, call: Call, memberId: string) {
+  return listIdentities(tx, memberId).map((rows) =>
+    rows.map((row) => ({ id: personId(call.tenant.id, row.provider_id, row.subject), ...row }))
+  );
 }
 
 /** Unlinks one of a member's; false where it is the only way in and must stay. Throws `not_found`. After `lockAccess`. */
@@ -77,12 +78,12 @@ const ofMember = route({
   can: "sessions.view",
   params: byId,
   answer: identities,
-  handler: (call) =>
-    call.asTenant(async (tx) => {
-      const { id } = call.params;
-      if (!await hasMember(tx, id)) throw new AppError("not_found");
-      return { items: await list(tx, call, id) };
-    }),
+  handler: async (call) => {
+    const { id } = call.params;
+    const items = await call.asTenant((tx) => list(tx, call, id));
+    if (items.length === 0 && !await call.asTenant((tx) => hasMember(tx, id))) throw new AppError("not_found");
+    return { items };
+  },
 });
 
 const removeOfMember = route({
