@@ -7,6 +7,7 @@ import type { Handler, QueueDefinition } from "./queue/queue.ts";
 import { END_SESSIONS_QUEUE, endSessionsOfMember } from "./tenancy/accounts/end_sessions.ts";
 import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
 import type { Services } from "./tenancy/services.ts";
+import { noteCheckpoints } from "./tenant/audit/checkpoints.ts";
 import { CHANGED_QUEUE, FORGOT_QUEUE, mailChange, mailReset } from "./tenant/auth/jobs.ts";
 import { jobs as invoices } from "./tenant/invoices/jobs.ts";
 import { jobs as reports } from "./tenant/reports/jobs.ts";
@@ -56,11 +57,17 @@ const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> =
 /** How often jobs that were committed but not handed over are looked for, in milliseconds. */
 const RELAY_EVERY_MS = 30_000;
 
+/** How often it is looked whose audit's end is to be noted, in milliseconds. */
+const CHECKPOINTS_EVERY_MS = 600_000;
+
 /** Works all queues until the returned function is called. */
 export async function startWorker(services: Services): Promise<() => void> {
   for (const [name, handler] of handlers(services)) await services.queue.work(name, CONCURRENCY[name], handler);
-  const sweep = () =>
-    relayAll(services).catch((error) => services.log.warn("The relay failed", { reason: `${error}` }));
-  const timer = setInterval(sweep, RELAY_EVERY_MS);
-  return () => clearInterval(timer);
+  const every = (ms: number, what: string, work: () => Promise<unknown>) =>
+    setInterval(() => work().catch((error) => services.log.warn(`${what} failed`, { reason: `${error}` })), ms);
+  const timers = [
+    every(RELAY_EVERY_MS, "The relay", () => relayAll(services)),
+    every(CHECKPOINTS_EVERY_MS, "Noting the ends of audits", () => noteCheckpoints(services)),
+  ];
+  return () => timers.forEach(clearInterval);
 }

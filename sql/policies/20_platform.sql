@@ -38,6 +38,11 @@ grant select, delete on platform.origins to :"platform_login";
 grant insert (origin, tenant_id) on platform.origins to :"platform_login";
 -- No UPDATE: an origin is listed or not.
 
+grant select on platform.audit_checkpoints to :"platform_login";
+grant insert (tenant_id, seq, hash) on platform.audit_checkpoints to :"platform_login";
+grant update (seq, hash, noted_at) on platform.audit_checkpoints to :"platform_login";
+-- No DELETE: a tenant whose audit was once longer stays known for that.
+
 grant select on platform.operators to :"platform_login";
 grant insert (id, email, password_hash, first_name, last_name, role, status) on platform.operators to :"platform_login";
 grant update (password_hash, first_name, last_name, role, status, last_login_at, access_version) on platform.operators to :"platform_login";

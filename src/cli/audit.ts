@@ -1,6 +1,8 @@
 // `audit verify`, `audit export`: the audit of one tenant from the command line, read as the platform in that tenant.
+import type { TenantRecord } from "../tenancy/directory.ts";
 import type { Services } from "../tenancy/services.ts";
 import { exportChain, type ReadPiece, verifyChain } from "../tenant/audit/chain.ts";
+import { findCheckpoint } from "../tenant/audit/checkpoints.ts";
 import type { ExportFormat } from "../tenant/audit/model.ts";
 import { readHead } from "../tenant/audit/offline.ts";
 import { nextEntries } from "../tenant/audit/queries.ts";
@@ -11,7 +13,10 @@ export async function verify(options: Place & { tenant: string; head?: string; j
   const { tenant, head, json } = options;
   if (head !== undefined && !readHead(head)) throw new Error('Give "--head" as "<seq>:<hash>", as verify printed it');
   await withServices(options, async (services) => {
-    const result = await verifyChain(await reader(services, tenant, "audit.verify"), head);
+    const { id } = await named(services, tenant);
+    const visit = { actor: "system", operation: "audit.verify", requestId: "", readOnly: true };
+    const checkpoint = await services.doors.asPlatform(visit, (tx) => findCheckpoint(tx, id));
+    const result = await verifyChain(await reader(services, tenant, "audit.verify"), { checkpoint, head });
     if (json) console.log(JSON.stringify({ tenant, ...result }, null, 2));
     else if (result.fault) console.log(`✘ ${result.fault.what}`);
     else {
@@ -39,10 +44,15 @@ export async function exportAll(
 }
 
 async function reader(services: Services, slug: string, operation: string): Promise<ReadPiece> {
-  const tenant = await services.directory.bySlug(slug);
-  if (!tenant) throw new Error(`There is no tenant "${slug}"`);
+  const tenant = await named(services, slug);
   return async (wanted) => {
     const context = await services.targets.context(tenant, { operation, requestId: "", readOnly: true });
     return await services.doors.asTenant(context, (tx) => nextEntries(tx, wanted));
   };
+}
+
+async function named(services: Services, slug: string): Promise<TenantRecord> {
+  const tenant = await services.directory.bySlug(slug);
+  if (!tenant) throw new Error(`There is no tenant "${slug}"`);
+  return tenant;
 }

@@ -9,6 +9,7 @@ import { builtInRole } from "../identity/permissions.ts";
 import type { QueueDefinition, QueuedJob } from "../queue/queue.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { TenantRecord } from "./directory.ts";
+import { eachTenant } from "./each_tenant.ts";
 import type { Services } from "./services.ts";
 
 /** The queue that all jobs of tenants go through; a tenant's share of it is bounded. */
@@ -101,9 +102,6 @@ export async function relayAgain(services: Services, tenant: TenantRecord): Prom
   return await relay(services, tenant);
 }
 
-/** How many tenants the sweep looks into at once. */
-const SWEEP_WIDTH = 4;
-
 /** Relays what no request handed over, for every active tenant: a process died between commit and relay. */
 export async function relayAll(services: Services): Promise<number> {
   const context = { actor: "system", operation: "jobs.sweep", requestId: "", readOnly: true };
@@ -111,19 +109,10 @@ export async function relayAll(services: Services): Promise<number> {
     context,
     (tx) => tx<{ id: string }>`select id from platform.tenants where status = 'active' order by id`,
   );
-  const waiting = tenants.map((row) => row.id);
   let relayed = 0;
-  const lane = async () => {
-    for (let id = waiting.pop(); id; id = waiting.pop()) {
-      const tenant = await services.directory.byId(id);
-      if (!tenant) continue;
-      relayed += await relay(services, tenant).catch((error) => {
-        services.log.warn("A tenant's jobs could not be relayed", { tenant: tenant.id, reason: String(error) });
-        return 0;
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: SWEEP_WIDTH }, lane));
+  await eachTenant(services, tenants.map((row) => row.id), "Handing over jobs", async (tenant) => {
+    relayed += await relay(services, tenant);
+  });
   return relayed;
 }
 

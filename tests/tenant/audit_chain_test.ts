@@ -2,9 +2,10 @@
 // by the offline check; the run-time login can do nothing to them at all, and cannot write into another tenant's chain.
 import assert from "node:assert/strict";
 import type { Sql } from "../../src/db/direct.ts";
-import { ChainCheck, checkLines, type Entry, hashOf, lineOf } from "../../src/tenant/audit/offline.ts";
+import { ChainCheck, checkLines, lineOf } from "../../src/tenant/audit/offline.ts";
 import { freshTenant, type TestTenant } from "../../src/testing/mod.ts";
 import { testPlatform } from "../../src/testing/platform.ts";
+import { addBuilding, exported, verified, writeAnew } from "./audited.ts";
 
 const loose = { sanitizeOps: false, sanitizeResources: false };
 
@@ -16,21 +17,6 @@ async function withChain(work: (tenant: TestTenant, admin: Sql) => Promise<void>
   for (let i = 1; i <= 5; i++) await addBuilding(tenant, `B${i}`);
   await work(tenant, await (await testPlatform()).admin(tenant.placement.database));
 }
-
-const addBuilding = (tenant: TestTenant, name: string) =>
-  tenant.asTenant((tx) =>
-    tx`insert into tenant.buildings (name, address, city, country) values (${name}, 'x', 'x', 'CA')`
-  );
-
-async function verified(tenant: TestTenant, head = "") {
-  const response = await tenant.fetch(`/v1/audit/verify${head && `?head=${head}`}`);
-  const body = await response.json();
-  assert.equal(response.status, 200, JSON.stringify(body));
-  return body as { ok: boolean; entries: number; head: { seq: number; hash: string }; fault: { seq: number } | null };
-}
-
-const exported = async (tenant: TestTenant) =>
-  (await (await tenant.fetch("/v1/audit/export")).text()).trimEnd().split("\n");
 
 /** What a superuser does to the rows, and the entry at which it must be found. */
 const TAMPERINGS: [string, number | null, (tenant: string) => string][] = [
@@ -95,21 +81,7 @@ Deno.test("audit.verify finds what was done to the rows, and where", loose, asyn
 Deno.test("audit.verify finds a chain that was written anew by a head that was remembered", loose, async () => {
   await withChain(async (tenant, admin) => {
     const { head } = await verified(tenant);
-    const entries: Entry[] = (await exported(tenant)).slice(0, -1).map((line) => {
-      const { changes, ...rest } = JSON.parse(line);
-      return { ...rest, changes: JSON.stringify(changes) };
-    });
-    let before = entries[0].prev_hash;
-    for (const entry of entries) {
-      if (entry.seq === 2) entry.actor = "member:forged";
-      const [{ changes }] = await admin`select changes::text as changes from tenant.audit
-        where tenant_id = ${tenant.id} and seq = ${entry.seq}`;
-      Object.assign(entry, { changes, prev_hash: before });
-      before = entry.hash = hashOf(entry);
-      await admin`update tenant.audit set actor = ${entry.actor}, prev_hash = decode(${entry.prev_hash}, 'hex'),
-        hash = decode(${entry.hash}, 'hex') where tenant_id = ${tenant.id} and seq = ${entry.seq}`;
-    }
-    await admin`update app.audit_heads set hash = decode(${before}, 'hex') where tenant_id = ${tenant.id}`;
+    await writeAnew(tenant, admin);
     assert.equal((await verified(tenant)).ok, true, "the new chain is sound in itself");
     assert.equal((await verified(tenant, `${head.seq}:${head.hash}`)).fault?.seq, 5);
   });

@@ -13,9 +13,16 @@ const START = Number.MIN_SAFE_INTEGER;
 /** Reads a piece of a chain, in a transaction of its own. */
 export type ReadPiece = (wanted: Parameters<typeof nextEntries>[1]) => Promise<Piece>;
 
-/** Follows the chain from its first entry to its end; entries that are added meanwhile are followed too. */
-export async function verifyChain(read: ReadPiece, remembered?: string): Promise<Verified> {
-  const check = new ChainCheck({ complete: true, remembered: (remembered && readHead(remembered)) || undefined });
+/**
+ * Follows the chain from its first entry to its end; entries that are added meanwhile are followed too.
+ * @param known Ends that the chain once had: `checkpoint` was noted by the platform, `head` (`<seq>:<hash>`) by the caller.
+ */
+export async function verifyChain(
+  read: ReadPiece,
+  { checkpoint, head: remembered }: { checkpoint: Head | null; head?: string },
+): Promise<Verified> {
+  const given = remembered === undefined ? null : readHead(remembered);
+  const check = new ChainCheck({ complete: true, remembered: [checkpoint, given].filter((head) => head !== null) });
   let head: Head | null = null;
   for (let sound = true; sound;) {
     const piece = await read({ after: check.last?.seq ?? START, limit: PIECE });
@@ -24,7 +31,8 @@ export async function verifyChain(read: ReadPiece, remembered?: string): Promise
     sound = piece.entries.every((entry) => check.add(entry));
   }
   const fault = check.end(head);
-  return { ok: !fault, entries: check.entries, from: check.first, to: check.last?.seq ?? null, head, fault };
+  const { entries, first: from, last } = check;
+  return { ok: !fault, entries, from, to: last?.seq ?? null, head, checkpoint, fault };
 }
 
 /** The entries that are wanted as text, oldest first, up to the end that the chain has when it begins. */

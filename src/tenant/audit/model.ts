@@ -66,6 +66,9 @@ export const verified = z.object({
   from: z.number().int().nullable(),
   to: z.number().int().nullable(),
   head: headSchema.nullable().openapi({ description: "The end of the chain: write it down, and give it next time" }),
+  checkpoint: headSchema.nullable().openapi({
+    description: "The end that the platform noted last: a chain without this entry is not sound",
+  }),
   fault: z.object({ seq: z.number().int(), what: z.string() }).nullable(),
 }).openapi("AuditVerified");
 /** What came of following the chain. */

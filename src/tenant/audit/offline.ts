@@ -70,14 +70,15 @@ export class ChainCheck {
   last: Head | null = null;
   fault: Fault | null = null;
   #tenant: string | null = null;
-  #remembered: boolean;
+  /** Of the remembered ones those that have not come yet. */
+  #missing: Head[];
 
   /**
    * @param options.complete Every entry from the first one on must come; else gaps are passed over, and only what follows
-   * on each other is linked. @param options.remembered An entry that must be there.
+   * on each other is linked. @param options.remembered Entries that must be there.
    */
-  constructor(readonly options: { complete: boolean; remembered?: Head }) {
-    this.#remembered = options.remembered === undefined;
+  constructor(readonly options: { complete: boolean; remembered?: readonly Head[] }) {
+    this.#missing = [...options.remembered ?? []];
   }
 
   /** Takes the next entry; false once there is a fault. */
@@ -89,7 +90,7 @@ export class ChainCheck {
     this.#tenant ??= entry.tenant_id;
     this.first ??= entry.seq;
     this.last = { seq: entry.seq, hash: entry.hash };
-    if (entry.seq === this.options.remembered?.seq) this.#remembered = true;
+    this.#missing = this.#missing.filter(({ seq }) => seq !== entry.seq);
     return true;
   }
 
@@ -97,7 +98,8 @@ export class ChainCheck {
   end(head: Head | null): Fault | null {
     if (this.fault) return this.fault;
     const seq = this.last?.seq ?? 0;
-    const { remembered, complete } = this.options;
+    const { complete } = this.options;
+    const [missing] = this.#missing;
     if (complete && head && head.seq > seq) {
       this.fault = { seq: seq + 1, what: `Entries ${seq + 1} to ${head.seq} were removed from the end` };
     } else if (complete && head && head.seq < seq) {
@@ -106,8 +108,8 @@ export class ChainCheck {
       this.fault = { seq, what: `Entry ${seq} is not the one with which the chain ended` };
     } else if (!head && complete && seq > 0) {
       this.fault = { seq, what: "The end of the chain is not known: it was removed" };
-    } else if (!this.#remembered && remembered) {
-      this.fault = { seq: remembered.seq, what: `Entry ${remembered.seq}, which was remembered, is not there` };
+    } else if (missing) {
+      this.fault = { seq: missing.seq, what: `Entry ${missing.seq}, which was remembered, is not there` };
     }
     return this.fault;
   }
@@ -131,8 +133,7 @@ export class ChainCheck {
     if (entry.prev_hash !== follows) {
       return wrong(`Entry ${seq} does not follow on entry ${seq - 1}: one of them was replaced`);
     }
-    const { remembered } = this.options;
-    if (remembered?.seq === seq && remembered.hash !== entry.hash) {
+    if (this.#missing.some((remembered) => remembered.seq === seq && remembered.hash !== entry.hash)) {
       return wrong(`Entry ${seq} is not the one that was remembered: the chain was written anew`);
     }
     return null;
@@ -155,7 +156,7 @@ export function readHead(text: string): Head | null {
 /** Checks the lines of an export. */
 export function checkLines(lines: string[], remembered?: Head): ChainCheck {
   const trailer: Trailer | undefined = lines.length ? JSON.parse(lines[lines.length - 1]).trailer : undefined;
-  const check = new ChainCheck({ complete: trailer?.complete ?? true, remembered });
+  const check = new ChainCheck({ complete: trailer?.complete ?? true, remembered: remembered && [remembered] });
   for (const line of trailer ? lines.slice(0, -1) : lines) {
     try {
       if (!check.add(entryOf(line))) return check;

@@ -72,3 +72,14 @@ export function nextEntries(
     };
   });
 }
+
+/** Where the chain ends, and which hash its entry `seq` has; null for what is not there. */
+export function endOfChain(tx: Tx, seq: number) {
+  return tx<{ seq: string | null; hash: string | null; earlier: string | null }>`
+    select h.seq, encode(h.hash, 'hex') as hash, encode(a.hash, 'hex') as earlier
+    from (select) one left join tenant.audit_head() h on true left join tenant.audit a on a.seq = ${seq}`
+    .map(([row]) => ({
+      head: row.seq === null ? null : { seq: Number(row.seq), hash: row.hash! },
+      earlier: row.earlier,
+    }));
+}

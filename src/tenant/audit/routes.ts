@@ -1,6 +1,7 @@
 // The API of the audit: read, verified and exported; nothing writes it but the database itself.
 import { pageOf, toPage } from "../../http/paging.ts";
 import { type Call, route } from "../../http/route.ts";
+import { findCheckpoint } from "./checkpoints.ts";
 import { exportChain, type ReadPiece, shownEntry, verifyChain } from "./chain.ts";
 import { auditQuery, bySeq, entry, exportQuery, verified, verifyQuery } from "./model.ts";
 import { getEntry, listEntries, nextEntries } from "./queries.ts";
@@ -33,14 +34,16 @@ export const verify = route({
   path: "/v1/audit/verify",
   summary: "Follow the chain and tell whether anything was changed, removed or put in",
   description:
-    "Write `head` down elsewhere and give it next time: who may write the database's own files could make a new " +
-    "chain that is sound in itself, but not one that contains it.",
+    "Who may write the database's own files could make a new chain that is sound in itself, but not one that contains an " +
+    "end that is known elsewhere. The platform notes one every hour (`checkpoint`); write `head` down and give it next " +
+    "time to rely on nobody.",
   tag,
   can: "audit.view",
   query: verifyQuery,
   answer: verified,
   handler: async (call) => {
-    const result = await verifyChain(pieces(call), call.query.head);
+    const checkpoint = await call.asPlatform((tx) => findCheckpoint(tx, call.tenant.id));
+    const result = await verifyChain(pieces(call), { checkpoint, head: call.query.head });
     if (!result.ok) call.log.alarm("The audit of a tenant is not sound", { fault: result.fault?.what ?? "" });
     return result;
   },
