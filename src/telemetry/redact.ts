@@ -97,10 +97,22 @@ function visitObject(value: object, inner: (value: unknown) => unknown): unknown
 
 function visitEntries(entries: [unknown, unknown][], inner: (value: unknown) => unknown): Record<string, unknown> {
   const shown = entries.slice(0, MAX_ITEMS).map(([key, value]) => {
-    const hide = SECRET_KEY.test(String(key)) && value !== null && value !== undefined && typeof value !== "boolean";
+    const hide = namesSecret(String(key)) && value !== null && value !== undefined && typeof value !== "boolean";
     return [inner(String(key)), hide ? REDACTED : inner(value)];
   });
   return Object.fromEntries(shown);
+}
+
+/** What was found of names: the log's are the same few again and again. */
+const named = new Map<string, boolean>();
+const MAX_NAMED = 1_000;
+
+function namesSecret(key: string): boolean {
+  const known = named.get(key);
+  if (known !== undefined) return known;
+  const found = SECRET_KEY.test(key);
+  if (named.size < MAX_NAMED) named.set(key, found);
+  return found;
 }
 
 // Only these: a database error also carries the statement, its parameters and the row in question.
