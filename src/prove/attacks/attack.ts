@@ -68,6 +68,20 @@ export const smuggle = (_: Ground, alias = "x") =>
 
 export const smuggled = "select current_setting('spy.rows', true) as smuggled";
 
+/**
+ * What each of these sources of rows shows, words of an error included, whatever becomes of the ones before; null without any.
+ * Sources are what may stand after FROM.
+ */
+export function eachOf(sources: string[]): string | null {
+  const heard = (what: string) =>
+    `perform set_config('spy.heard', right(coalesce(current_setting('spy.heard', true), '') || coalesce(${what}, ''), 100000), true)`;
+  const asked = sources.map((source) =>
+    `do $do$ begin ${heard(`(select string_agg(f::text, ' ') from ${source} f)`)};
+      exception when others then ${heard("sqlerrm")}; end $do$`
+  );
+  return asked.length > 0 ? `${asked.join("; ")}; select current_setting('spy.heard', true) as heard` : null;
+}
+
 /** The primary key of a row as a condition. */
 export function keyOf(table: Table, row: Row, alias = "x"): string {
   return table.primaryKey.map((column) => {

@@ -1,6 +1,6 @@
 // Ways to other rows than by a plain SELECT: expressions that run SQL, other relations, COPY, cursors, statistics, the
 // words of errors, and roles that one might become.
-import { type Attack, everything, type Ground, id, keyOf } from "./attack.ts";
+import { type Attack, eachOf, everything, type Ground, id, keyOf } from "./attack.ts";
 
 const read = (name: string, sql: Attack["sql"], more: Partial<Attack> = {}): Attack => ({
   name,
@@ -85,11 +85,9 @@ export const READING: Attack[] = [
       `select query_to_xml(format('select * from %s', reltoastrelid::regclass), true, false, '') as seen from pg_class
       where oid = '${g.name}'::regclass and reltoastrelid <> 0`,
   ),
-  read("every view", (g) => g.views.map((view) => `select v::text as seen from ${view} v`).join("; ") || null, {
-    once: true,
-  }),
+  read("every view", (g) => eachOf(g.views), { once: true }),
   read("each view", (g) => g.views[0] ? `select v::text as seen from ${g.views[0]} v` : null, { once: true }),
-  read("every function with other rights", (g) => callsOf(g).join("; ") || null, { once: true }),
+  read("every function with other rights", (g) => eachOf(callsOf(g)), { once: true }),
   read(
     "pg_stats",
     (g) =>
@@ -159,6 +157,6 @@ export const READING: Attack[] = [
 function callsOf({ definers, b }: Ground): string[] {
   return definers.map(({ name, arguments: types }) => {
     const given = types.map((type) => type === "uuid" ? id(b) : `null::${type}`);
-    return `select f::text as seen from ${name}(${given.join(", ")}) f`;
+    return `${name}(${given.join(", ")})`;
   });
 }
