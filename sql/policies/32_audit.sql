@@ -373,7 +373,7 @@ $$;
 
 call tenant.audited('tenant.members', quiet => '{last_login_at,access_version}');
 call tenant.audited('tenant.sessions', quiet => '{refresh_hash,previous_hash,refreshed_at,expires_at}');
-call tenant.audited('tenant.roles', quiet => '{effective}');
+call tenant.audited('tenant.roles');
 call tenant.audited('tenant.access_settings');
 call tenant.audited('tenant.units');
 call tenant.audited('tenant.member_units');

@@ -5,8 +5,9 @@
 --
 -- Who is limited is told by the transaction: it is DEFERRABLE, which PostgreSQL lets nobody change once a query has run (SET
 -- TRANSACTION) and which means nothing else outside SERIALIZABLE READ ONLY. app.tenant_id() refuses a limited actor in any
--- other. A setting could be changed within a statement, between the guard's question and this one. PostgreSQL 15 lets RESET
--- take the mark off: there it is asked who acts, which verifies the context once more.
+-- other. A setting could be changed within a statement, between the guard's question and this one. The mark can only be
+-- missing where nobody is limited: with it, and on PostgreSQL 15, where RESET takes it off, it is asked who acts, which
+-- verifies the context once more. (Another guest of the session may have left it on for somebody who is not limited.)
 -- Callers who see all pay little: it is asked once a statement, and what stands after `or` is then never run. The sets are
 -- functions so that the planner of a plain statement has nothing to plan in them, and are said to be cheap, or it would
 -- leave index joins for what is never run.
@@ -21,8 +22,8 @@ set search_path = pg_catalog, pg_temp
 as $procedure$
 declare
   mark_lasts constant boolean := 'NO_RESET' = any (pg_settings_get_flags('transaction_deferrable'));
-  sees_all constant text := case when mark_lasts then $$current_setting('transaction_deferrable') = 'off'$$
-    else $$app.actor() not like '%:units'$$ end;
+  sees_all constant text := case when mark_lasts then $$current_setting('transaction_deferrable') = 'off' or $$ else '' end
+    || $$app.actor() not like '%:units'$$;
   visible constant text := format('(select %s) or %s', sees_all, rule);
 begin
   execute format('alter policy tenant_rows on %s using (%s) with check (%s)', target, visible, visible);
@@ -104,6 +105,9 @@ call tenant.limit_to_units('tenant.meter_readings', 'meter_id in (select tenant.
 call tenant.limit_to_units('tenant.invoices', 'meter_id in (select tenant.my_meters())');
 call tenant.limit_to_units('tenant.invoice_items', 'tenant.sees_invoice(invoice_id)');
 
+-- Whoever could exchange the token of another's session would act as somebody else with the next request.
+call tenant.limit_to_units('tenant.sessions', 'member_id = (select tenant.acting_member())');
+
 -- What jobs and reports say may be about any building: who is limited sees the own ones, which ran with the own rows.
 call tenant.limit_to_units('tenant.jobs', 'created_by = (select tenant.acting_member())');
 call tenant.limit_to_units('tenant.reports', 'created_by = (select tenant.acting_member())');
@@ -112,5 +116,34 @@ call tenant.limit_to_units('tenant.report_files', 'report_id in (select id from 
 -- The audit tells of every row: they see nothing of it, and what they do is entered all the same.
 call tenant.limit_to_units('tenant.audit', 'false');
 alter policy tenant_rows on tenant.audit with check (true);
+
+-- Units, and who belongs to them and may do what, are open to be seen and closed to be written: one row more would lift the
+-- limit within the transaction.
+create or replace function tenant.refuse_limited() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if app.actor() like '%:units' then
+    raise insufficient_privilege using message = 'who is limited to units changes no access';
+  end if;
+  return null;
+end
+$$;
+comment on function tenant.refuse_limited() is 'Trigger: who is limited to units writes nothing here';
+revoke all on function tenant.refuse_limited() from public;
+
+create or replace trigger not_limited before insert or update or delete on tenant.units
+  for each statement execute function tenant.refuse_limited();
+create or replace trigger not_limited before insert or update or delete on tenant.member_units
+  for each statement execute function tenant.refuse_limited();
+create or replace trigger not_limited before insert or update or delete on tenant.roles
+  for each statement execute function tenant.refuse_limited();
+create or replace trigger not_limited before insert or delete or update of role, status on tenant.members
+  for each statement execute function tenant.refuse_limited();
+create or replace trigger not_limited before insert on tenant.invitations
+  for each statement execute function tenant.refuse_limited();
+create or replace trigger not_limited before insert on tenant.api_keys
+  for each statement execute function tenant.refuse_limited();
 
 reset role;

@@ -38,6 +38,8 @@ const PLANNED_ONCE = { plan_cache_mode: "force_generic_plan" };
 
 const COMMIT: Statement = { text: "commit", values: [] };
 const ROLLBACK: Statement = { text: "rollback", values: [] };
+/** What only the door may do: `commit and chain` would leave a transaction open that is not the door's any more. */
+const ENDS = ["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "PREPARE TRANSACTION"];
 
 export class Connection {
   /** Which schema the prepared statements were made for; counted by the pool. */
@@ -138,6 +140,9 @@ export class Connection {
       // given as arguments they would cost a round trip: the driver would first ask for their types, which are no use to us
       Object.assign(query, { parameters: [...statement.values] });
       const result = await query;
+      if (ENDS.includes(result.command) && statement !== COMMIT && statement !== ROLLBACK) {
+        throw new AppError("internal", "A statement inside the scope began or ended a transaction");
+      }
       const rows = result.slice(); // without the driver's extras, such as the backend's secret
       return Object.defineProperty(rows, "count", { value: result.count ?? 0 }) as unknown as Rows<T>;
     } catch (error) {
@@ -147,7 +152,10 @@ export class Connection {
 
   #understood(error: unknown): unknown {
     if (error instanceof postgres.PostgresError && error.code !== "08006") return error;
-    if (error instanceof AppError) return error;
+    if (error instanceof AppError) {
+      this.wire.abort(error);
+      return error;
+    }
     const reason = this.wire.down ?? new AppError("internal", "The driver failed", { cause: error });
     this.wire.abort(reason);
     return reason;

@@ -174,7 +174,7 @@ export async function deployPlatform(sql: Sql, roles: PlacementRoles): Promise<R
 
 /**
  * What only a superuser can do in the current database: no large objects for PUBLIC (they know no tenant), no ending of
- * other sessions (those of the same login may be other tenants'), and in a placement, whose `roles` are given, the event
+ * other sessions (those of the same login may be other tenants'), nothing in the log of changes that no rollback undoes, and in a placement, whose `roles` are given, the event
  * trigger.
  */
 export async function hardenDatabase(admin: Sql, roles: PlacementRoles | null): Promise<void> {
@@ -182,7 +182,7 @@ export async function hardenDatabase(admin: Sql, roles: PlacementRoles | null): 
   await admin.unsafe(`do $$ declare f regprocedure; begin
     for f in select p.oid from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace
       and (p.proname ~ '^lo_(creat|create|from_bytea|import|open|put|unlink|export)$'
-        or p.proname in ('pg_terminate_backend', 'pg_cancel_backend')) loop
+        or p.proname in ('pg_terminate_backend', 'pg_cancel_backend', 'pg_logical_emit_message')) loop
       execute format('revoke execute on function %s from public', f);
     end loop; end $$`);
 }

@@ -75,7 +75,10 @@ export class Query<R> implements PromiseLike<R> {
     return this.#shape(rows);
   }
 
-  /** The same statement with its answer reshaped; unlike `then`, this does not start it. */
+  /**
+   * The same statement with its answer reshaped; unlike `then`, this does not start it. Where it is the only one it is
+   * committed before `shape` sees the answer, so what `shape` throws undoes nothing: a check that must undo awaits it.
+   */
   map<S>(shape: (answer: R) => S): Query<S> {
     return new Query(this.source, (rows) => shape(this.#shape(rows)));
   }

@@ -13,8 +13,8 @@ import {
 
 /** The largest message that is taken from a server. */
 export const MAX_MESSAGE = 64 * 1024 * 1024;
-/** The largest one that has to be held in memory whole before it is passed on (all but rows). */
-const MAX_HELD = 1024 * 1024;
+/** The largest one that has to be held in memory whole before it is passed on (all but rows): errors repeat long values. */
+const MAX_HELD = 4 * 1024 * 1024;
 
 /** Resets the driver's row counter, which an error in mid-result leaves standing (postgres.js issue 1181). */
 const RESET_ROWS = message(BACK.complete, cstring("SELECT 0"));

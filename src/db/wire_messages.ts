@@ -144,10 +144,10 @@ export class ContextStatement {
 }
 
 /**
- * Opens a transaction block; sent before the context of an operation with several statements. It names its isolation: what
- * another guest left on the session is undone in the block, and could not change that any more.
+ * Opens a transaction block; sent before the context of an operation with several statements. It names its modes: what
+ * another guest left on the session is undone in the block, and could not change them any more.
  */
-export const BEGIN = new ContextStatement("bulkhead_begin", "begin isolation level read committed", 0);
+export const BEGIN = new ContextStatement("bulkhead_begin", "begin isolation level read committed not deferrable", 0);
 
 /** Puts the settings of the session back to those of its start; sent before the context of another guest. */
 export const RESET = new ContextStatement("bulkhead_reset", "reset all", 0);

@@ -24,7 +24,6 @@ const OPEN = [
   "member_units",
   "members",
   "roles",
-  "sessions",
   "units",
 ];
 
@@ -32,7 +31,8 @@ const OPEN = [
 const HIDDEN = ["audit"];
 
 /** How the policy of a table that is narrowed begins: by the mark, where PostgreSQL lets nobody take it off, or by who acts. */
-const BY_MARK = "(( SELECT (current_setting('transaction_deferrable'::text) = 'off'::text)) OR ";
+const BY_MARK =
+  "(( SELECT ((current_setting('transaction_deferrable'::text) = 'off'::text) OR (app.actor() !~~ '%:units'::text))) OR ";
 const BY_ACTOR = "(( SELECT (app.actor() !~~ '%:units'::text)) OR ";
 
 let app: TestApp;
@@ -232,6 +232,40 @@ Deno.test("a limited caller's transaction is marked, and nothing in it takes the
       assert.ok(error ? await marked(tx) === "off" : value <= 3, statement);
     }
   });
+});
+
+Deno.test("who is limited writes nothing that says who belongs where and may do what", async () => {
+  const { rows: [session] } = await under(place, proven(place), async (tx) => ({
+    rows: await tx`select member_id from tenant.sessions where member_id <> ${holder.id} limit 1`,
+  }));
+  await under(place, limited(), async (tx) => {
+    const refused = [
+      "insert into tenant.member_units (member_id, unit_id) select tenant.acting_member(), id from tenant.units on conflict do nothing",
+      "delete from tenant.member_units",
+      "update tenant.units set parent_id = null",
+      "insert into tenant.units (name) values ('Mine')",
+      "update tenant.members set role = 'admin' where id = tenant.acting_member()",
+      "update tenant.members set status = 'inactive'",
+      "update tenant.roles set units_only = false",
+      "insert into tenant.roles (key, name, permissions) values ('mine', 'Mine', '{}')",
+    ];
+    for (const statement of refused) {
+      const { error } = await attempt(tx, (inner) => inner.unsafe(statement));
+      assert.equal((error as unknown as { code: string })?.code, "42501", statement);
+    }
+    assert.ok(session, "somebody else has a session");
+    const taken = await attempt(tx, (inner) => inner`update tenant.sessions set refresh_hash = sha256('mine')`);
+    assert.equal((taken.value as unknown as { count: number } | undefined)?.count, 1, "one's own session");
+    assert.equal(await count(tx), 3);
+  });
+});
+
+Deno.test("who is not limited sees all, even where another guest of the session has left the mark on", async () => {
+  const rows = await place.login.begin("deferrable", async (tx) => {
+    await enter(tx as unknown as Sql, proven(place));
+    return await count(tx as unknown as Sql);
+  });
+  assert.equal(rows, 3000);
 });
 
 Deno.test("the limit cannot be lifted while a cursor is open", async () => {

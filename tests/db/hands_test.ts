@@ -16,6 +16,7 @@ const SETTINGS: Record<string, string> = {
   bytea_output: "escape",
   extra_float_digits: "-15",
   default_transaction_isolation: "serializable",
+  default_transaction_deferrable: "on",
   enable_indexscan: "off",
   "spy.rows": "kept",
 };
@@ -53,6 +54,7 @@ for (const name of Object.keys(SETTINGS)) {
 }
 
 const ISOLATION = "transaction_isolation";
+const DEFERRABLE = "transaction_deferrable";
 
 Deno.test(
   "Pool.run() begins a transaction of several statements in the isolation that is ours, whatever a guest has left",
@@ -61,6 +63,16 @@ Deno.test(
     assert.equal((await seen(pool, "a", ISOLATION)).value, "serializable"); // the fault is there
     const values = await pool.run(as("b"), async (tx) => [await look(ISOLATION)(tx), await tx`select 1`]);
     assert.equal((values[0][0] as { value: string }).value, "read committed");
+  }),
+);
+
+Deno.test(
+  "Pool.run() begins a transaction of several statements unmarked, whatever a guest has left",
+  onOne(async (pool) => {
+    await pool.run(as("a"), setting("default_transaction_deferrable", "on"));
+    assert.equal((await seen(pool, "a", DEFERRABLE)).value, "on"); // the fault is there
+    const values = await pool.run(as("b"), async (tx) => [await look(DEFERRABLE)(tx), await tx`select 1`]);
+    assert.equal((values[0][0] as { value: string }).value, "off");
   }),
 );
 
@@ -96,20 +108,17 @@ Deno.test(
   }),
 );
 
-Deno.test(
-  "Pool.run() undoes the settings of a visit that ended its own transaction, for the same guest too",
-  onOne(async (pool) => {
-    await seen(pool, "b", "port");
+Deno.test("Pool.run() uses no connection again on which a visit ended its own transaction", () =>
+  withPool(target, { max: 1 }, async (pool) => {
+    const { pid } = await seen(pool, "a", "port");
     await failure(pool.run(as("a"), async (tx) => {
       await setting("statement_timeout", "59s")(tx);
       await tx`commit`;
-      await tx`select 1`;
     }));
-    const [{ value }] = await pool.run(looking, look("statement_timeout"));
-    assert.equal(value, "59s"); // it was committed indeed
-    assert.equal((await seen(pool, "b", "statement_timeout")).value, "0");
-  }),
-);
+    const [after] = await pool.run(looking, look("statement_timeout"));
+    assert.notEqual(after.pid, pid);
+    assert.equal(after.value, "0");
+  }));
 
 Deno.test("Pool.run() keeps what a connection was opened with", () =>
   withPool(target, { max: 1 }, async (pool) => {

@@ -183,18 +183,30 @@ Deno.test("Pool.run() refuses statements after its scope has ended, and statemen
       assert.equal(await count(), 0);
     })));
 
+/** SQL that is no value. */
+const raw = (text: string) => sql(Object.assign([text], { raw: [text] }));
+
 Deno.test("Pool.run() refuses what would leave the transaction that carries the context", () =>
   withPool(target, { max: 1 }, async (pool) => {
-    const ended = pool.run(as("a"), async (tx) => {
-      await tx`commit`;
-      await whoAmI(tx);
-    });
-    assert.match((await failure(ended)).message, /ended by a statement/);
-    const alone = await failure(pool.run(as("a"), (tx) => tx`begin`));
-    assert.match(alone.message, /opened a transaction/);
-    assert.equal(await leftover(pool), null);
-    await pool.run(as("a"), (tx) => tx`rollback`);
-    assert.equal(await leftover(pool), null);
+    for (
+      const leave of ["begin", "start transaction", "commit", "rollback", "commit and chain", "rollback and chain"]
+    ) {
+      const statement = () => pool.run(as("a"), (tx) => tx`${raw(leave)}`);
+      assert.match(
+        (await failure(statement())).message,
+        /began or ended a transaction|only be used in transaction/,
+        leave,
+      );
+      let later: unknown = null;
+      const within = pool.run(as("a"), async (tx) => {
+        await whoAmI(tx);
+        await tx`${raw(leave)}`.catch(() => {});
+        later = await whoAmI(tx).catch(() => null);
+      });
+      assert.match((await failure(within)).message, /began or ended a transaction/, leave);
+      assert.equal(later, null, leave);
+      assert.equal(await leftover(pool), null, leave);
+    }
     const stacked = await failure(pool.run(as("a"), (tx) => tx`select 1; select 2`));
     assert.equal(stacked.code, "42601");
   }));
