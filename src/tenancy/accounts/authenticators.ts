@@ -31,7 +31,7 @@ export async function beginTotp(
 }
 
 /**
- * Checks the first code of the app with this id.
+ * Checks the first code of the app with this id. What comes back refuses like this when another request was first.
  * @throws AppError `not_found` when none with this id waits for it, `unprocessable` when the code is wrong.
  */
 export async function confirmTotp(
@@ -43,7 +43,10 @@ export async function confirmTotp(
   if (!factor) throw new AppError("not_found", "Begin to set up the app again");
   const step = verifyTotp(code, await secrets.open(factor.secret_sealed!, store.scope(id)), { lastStep: null });
   if (step === null) throw new AppError("unprocessable", "The code is wrong: check the clock of your device");
-  return (tx) => store.use(tx, id, step);
+  return async (tx) => {
+    if (!await store.use(tx, id, step)) throw new AppError("not_found", "Begin to set up the app again");
+    return true;
+  };
 }
 
 /** Keeps a factor, and these recovery codes if there are none. Gives whether there were none. */

@@ -68,15 +68,17 @@ export function getCredentials(tx: Tx, id: string, tenantId: string) {
 
 /**
  * Whether the account may go on with a session in the tenant that began with its password at this Unix second; not where it
- * must change the password, unless it `mustChangePassword` anyway.
+ * must change the password, unless it `mustChangePassword` anyway, nor where it has a second factor that was not shown.
  */
 export function maySessionGoOn(
   tx: Tx,
-  session: { accountId: string; tenantId: string; authenticatedAt: number; mustChangePassword?: boolean },
+  session: { accountId: string; tenantId: string; authenticatedAt: number; mfa: boolean; mustChangePassword?: boolean },
 ) {
   return tx<{ goes_on: boolean }>`select exists (select from platform.accounts a
       join platform.memberships m on m.account_id = a.id and m.tenant_id = ${session.tenantId}
       where a.id = ${session.accountId} and a.status = 'active'
+        and (${session.mfa} or not exists (select from platform.account_factors f
+          where f.account_id = a.id and f.confirmed_at is not null))
         and (${
     session.mustChangePassword ?? false
   } or not a.must_change_password) and a.sessions_after <= to_timestamp(${session.authenticatedAt})) as goes_on`.map((

@@ -5,11 +5,11 @@ import * as shown from "../../http/second_factors.ts";
 import {
   beginTotp as beginApp,
   confirmTotp as confirmApp,
-  keepFactor,
   newRecoveryCodes,
   tooManyFactors,
   type UseUp,
 } from "../../tenancy/accounts/authenticators.ts";
+import { enrolFactor } from "../../tenancy/accounts/enrolment.ts";
 import { accountFactors as store } from "../../tenancy/accounts/factor_store.ts";
 import { byId } from "../fields.ts";
 import * as model from "./factors_model.ts";
@@ -20,6 +20,11 @@ import { deliver, signIn } from "./sessions.ts";
 const tag = "Second factors";
 const members = { tag, callers: ["member"] } as const;
 const enrolling = { ...members, during: ["enrol_factor"] } as const;
+
+/** What confirming a factor says of itself. */
+export const FIRST_FACTOR =
+  "With the first factor end, in all your tenants, the sessions and tokens that the password alone had got, this one too: " +
+  "go on with those in `signed_in`.";
 
 const list = route({
   ...enrolling,
@@ -63,6 +68,7 @@ const confirmTotp = route({
   method: "post",
   path: "/v1/auth/factors/totp/confirm",
   summary: "Finish setting up an authenticator app with its first code",
+  description: FIRST_FACTOR,
   body: model.totpConfirm,
   answer: model.enrolled,
   handler: async (call) => {
@@ -73,18 +79,21 @@ const confirmTotp = route({
   },
 });
 
-/** Keeps a first factor, makes recovery codes if there are none, and lets in whoever was held up by that alone. */
+/** Keeps a factor, and makes recovery codes if there are none. With the first one the caller signs in anew. */
 export async function enrol(call: Call, accountId: string, session: "body" | "cookie", keep: UseUp) {
   const { codes, hashes } = newRecoveryCodes(call.services, accountId);
-  const made = await call.asPlatform((tx) => keepFactor(tx, store, { ownerId: accountId, keep, hashes }));
-  return { recovery_codes: made ? codes : null, signed_in: await letIn(call, accountId, session) };
+  const { mfa } = call.member;
+  const { first, made } = await call.asPlatform((tx) =>
+    enrolFactor(call.services, tx, { accountId, mfa, keep, hashes })
+  );
+  return { recovery_codes: made ? codes : null, signed_in: first ? await letIn(call, accountId, session) : null };
 }
 
 async function letIn(call: Call, accountId: string, session: "body" | "cookie") {
-  const { duty, id: memberId, authenticatedAt } = call.member;
-  if (duty !== "enrol_factor") return null;
+  const { id: memberId, authenticatedAt } = call.member;
   const account = { id: accountId, authenticatedAt, mustChangePassword: false };
-  return deliver(call, await signIn(call, call.tenant, { memberId, account, kind: "password", mfa: true }), session);
+  const who = { memberId, account, kind: "password" as const, mfa: true, firstFactor: true };
+  return deliver(call, await signIn(call, call.tenant, who), session);
 }
 
 const remove = route({
@@ -94,7 +103,9 @@ const remove = route({
   method: "post",
   path: "/v1/auth/factors/{id}/remove",
   summary: "Remove a second factor",
-  description: "Asks for the password or a code again. With the last factor the recovery codes go too.",
+  description:
+    "Asks for the password or a code again; in a session that has shown no factor, for a code. With the last " +
+    "factor the recovery codes go too.",
   params: byId,
   body: model.factorProof,
   status: 204,
@@ -103,7 +114,8 @@ const remove = route({
     const account = await accountOf(call);
     const factors = await call.asPlatform((tx) => store.list(tx, account.id));
     if (!factors.some(({ id }) => id === call.params.id)) throw new AppError("not_found");
-    await proveOnceMore(call, account, call.body);
+    // As they are now: the account was read before, and may have had none.
+    await proveOnceMore(call, { ...account, factors: factors.map(({ kind }) => kind) }, call.body);
     await call.asPlatform((tx) => store.remove(tx, account.id, call.params.id));
   },
 });
@@ -115,7 +127,7 @@ const renewCodes = route({
   method: "post",
   path: "/v1/auth/recovery-codes",
   summary: "Make new recovery codes; the earlier ones stop working",
-  description: "Asks for the password or a code again.",
+  description: "Asks for the password or a code again; in a session that has shown no factor, for a code.",
   body: model.factorProof,
   answer: shown.recoveryCodes,
   handler: async (call) => {

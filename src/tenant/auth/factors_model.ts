@@ -18,7 +18,9 @@ export const totpConfirm = z.strictObject({ id: z.uuid(), code, session }).opena
 
 export const enrolled = z.object({
   recovery_codes: firstRecoveryCodes,
-  signed_in: signedIn.nullable().openapi({ description: "Tokens, where the factor was all that was missing" }),
+  signed_in: signedIn.nullable().openapi({
+    description: "New tokens, where it is the account's first factor: the earlier ones have ended",
+  }),
 }).openapi("FactorEnrolled");
 
 export const passkeyRequest = z.strictObject({ ...proof }).openapi("NewPasskey");

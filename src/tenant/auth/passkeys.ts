@@ -11,7 +11,7 @@ import { readLock, refuseLocked } from "../../tenancy/accounts/lockout.ts";
 import { findPasskey, keepPasskey } from "../../tenancy/accounts/passkeys.ts";
 import { beginState, finishState, type SignInState, tryState } from "../../tenancy/accounts/sign_in_states.ts";
 import { keysOf } from "./attempts.ts";
-import { enrol } from "./factors.ts";
+import { enrol, FIRST_FACTOR } from "./factors.ts";
 import * as factorModel from "./factors_model.ts";
 import { passkeySignIn, signedIn } from "./model.ts";
 import { showMember } from "./queries.ts";
@@ -52,6 +52,7 @@ const confirm = route({
   method: "post",
   path: "/v1/auth/factors/passkey/confirm",
   summary: "Finish making a passkey",
+  description: FIRST_FACTOR,
   body: factorModel.passkeyConfirm,
   answer: factorModel.enrolled,
   handler: async (call) => {

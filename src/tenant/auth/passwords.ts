@@ -8,6 +8,7 @@ import { acceptPassword } from "../../identity/passwords.ts";
 import { hashSecretToken } from "../../identity/secret_tokens.ts";
 import * as accounts from "../../tenancy/accounts.ts";
 import { getCredentials } from "../../tenancy/accounts/credentials.ts";
+import { factorNotShown } from "../../tenancy/accounts/enrolment.ts";
 import { endMemberSessions, endSessionsEverywhere } from "../../tenancy/accounts/end_sessions.ts";
 import { readLock, unlock } from "../../tenancy/accounts/lockout.ts";
 import { keysOf, provePassword } from "./attempts.ts";
@@ -91,6 +92,7 @@ const changePassword = route({
     const { current_password: current, new_password: password, session } = call.body;
     const { account } = await call.asPlatform((tx) => getCredentials(tx, accountId, call.tenant.id));
     if (!member || !account) throw new AppError("unauthorized", "Sign in again");
+    if (account.factors.length > 0 && !mfa) throw factorNotShown();
     const keys = keysOf(call, account.digest);
     const wait = await call.asPlatform((tx) => readLock(tx, keys));
     const refusal = new AppError("invalid_credentials", "The current password is wrong");

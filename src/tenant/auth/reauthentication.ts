@@ -2,6 +2,7 @@
 import { AppError } from "../../errors.ts";
 import type { Call } from "../../http/route.ts";
 import { type Credentials, getCredentials } from "../../tenancy/accounts/credentials.ts";
+import { factorNotShown } from "../../tenancy/accounts/enrolment.ts";
 import { readLock, refuseLocked, settle } from "../../tenancy/accounts/lockout.ts";
 import { fail, keysOf, provePassword } from "./attempts.ts";
 import { checkFactor } from "./second_factor.ts";
@@ -19,15 +20,18 @@ export async function accountOf(call: Call): Promise<NonNullable<Credentials["ac
 }
 
 /**
- * Asks for the password or a code once more. Who was let in only to set up a factor has shown the password just now.
- * @throws AppError `invalid_credentials`, `too_many_attempts`.
+ * Asks for the password or a code once more. Who was let in only to set up a first factor has shown the password just now.
+ * Where there is a factor, and this session has not shown one, the password is not enough.
+ * @throws AppError `invalid_credentials`, `too_many_attempts`, `mfa_required`.
  */
 export async function proveOnceMore(
   call: Call,
   account: NonNullable<Credentials["account"]>,
   { password, code }: { password?: string; code?: string },
 ): Promise<void> {
-  if (call.member.duty === "enrol_factor") return;
+  const { duty, mfa } = call.member;
+  if (account.factors.length > 0 && !mfa && code === undefined) throw factorNotShown();
+  if (duty === "enrol_factor" && account.factors.length === 0) return;
   const keys = keysOf(call, account.digest);
   const wait = await call.asPlatform((tx) => readLock(tx, keys));
   const refusal = new AppError("invalid_credentials", "Give your password, or a code of your authenticator app");

@@ -105,7 +105,7 @@ const secondFactor = route({
     const use = await checkFactor(call, accountId, given, challenge);
     const used = use !== null && await call.asPlatform(async (tx) => {
       refuseLocked(await settle(tx, keys, { accountId, done: true }));
-      const begun = { ...who.account, accountId, tenantId: call.tenant.id };
+      const begun = { ...who.account, accountId, tenantId: call.tenant.id, mfa: true };
       if (!await maySessionGoOn(tx, begun)) throw new AppError("invalid_token", "Begin to sign in again");
       if (!await use(tx) || !await finishState(tx, state.hash)) throw refusal;
       return true;

@@ -9,6 +9,7 @@ import { rightsOf } from "../../identity/permissions.ts";
 import type { Duty } from "../../identity/principal.ts";
 import { newSecretToken } from "../../identity/secret_tokens.ts";
 import { ACCESS_TOKEN_SECONDS } from "../../identity/tokens.ts";
+import { endMemberSessions } from "../../tenancy/accounts/end_sessions.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
 import type { Services } from "../../tenancy/services.ts";
 import type { SignedIn } from "./model.ts";
@@ -21,6 +22,8 @@ export interface SigningIn {
   account: { id: string; authenticatedAt: number; mustChangePassword: boolean } | null;
   kind: NewSession["kind"];
   mfa: boolean;
+  /** Whether the account has just set up its first factor: with this ends what the password alone had got here. */
+  firstFactor?: boolean;
 }
 
 /** A session and whose it is. */
@@ -43,13 +46,16 @@ export function wrongCredentials(): AppError {
  */
 export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): Promise<SignedIn> {
   const { services } = call;
-  const { account, memberId, kind, mfa } = who;
+  const { account, memberId, kind, mfa, firstFactor } = who;
   const session = { id: newId(), memberId, kind, mfa, ...call.origin };
   const { token: secret, hash } = newSecretToken("bhr");
   const entering = { operation: call.operation, requestId: call.requestId, origin: call.origin, readOnly: false };
   const context = await services.targets.context(tenant, { ...entering, actor: `member:${memberId}` });
   const wanted = !account?.mustChangePassword;
-  const member = await services.doors.asTenant(context, (tx) => openSession(tx, { ...session, hash }, wanted));
+  const member = await services.doors.asTenant(context, async (tx) => {
+    if (firstFactor) await endMemberSessions(tx, memberId, { reason: "mfa" });
+    return await openSession(tx, { ...session, hash }, wanted);
+  });
   if (!member) throw wrongCredentials();
   const proof = account && {
     tenantId: tenant.id,
