@@ -1,5 +1,6 @@
 // Signing in from a page: with `"session": "cookie"` the tokens are in cookies that no script can read, and in no body.
 import assert from "node:assert/strict";
+import { createApp } from "../../src/app.ts";
 import { totpCode } from "../../src/identity/totp.ts";
 import type { Answer, TestTenant } from "../support/app.ts";
 import { loose, NEW_PASSWORD, ok, PASSWORD, People, refused } from "./auth_people.ts";
@@ -87,6 +88,60 @@ Deno.test("auth.switch and auth.changePassword renew the cookies", loose, async 
   ok(await browser.at(globex.slug, "POST", "/v1/auth/change-password", back));
 });
 
+Deno.test("a session in cookies leaves as cookies, whatever a script asks for", loose, async (t) => {
+  // The browser's own check fails for each answer with a token in its body.
+  for (const session of [{}, { session: "body" }]) {
+    await t.step(JSON.stringify(session), async () => {
+      const browser = await signedIn();
+      const before = browser.jar.get("bulkhead_refresh");
+      assert.equal(ok(await browser.send("POST", "/v1/auth/refresh", session)).body.state, "cookie");
+      assert.notEqual(browser.jar.get("bulkhead_refresh"), before);
+      const change = { current_password: PASSWORD, new_password: NEW_PASSWORD, ...session };
+      assert.equal(ok(await browser.send("POST", "/v1/auth/change-password", change)).body.state, "cookie");
+      const back = { current_password: NEW_PASSWORD, new_password: PASSWORD, ...session };
+      assert.equal(ok(await browser.send("POST", "/v1/auth/change-password", back)).body.state, "cookie");
+      const there = await browser.send("POST", "/v1/auth/switch", { tenant: globex.slug, ...session });
+      assert.equal(ok(there).body.state, "cookie");
+      ok(await browser.at(globex.slug, "GET", "/v1/auth/me"));
+    });
+  }
+});
+
+/** Asks the same app at another host. */
+async function at(host: string, path: string, body: unknown, headers: Record<string, string>): Promise<Answer> {
+  const app = createApp(people.app.services, { baseDomain: "localhost", platform: ["127.0.0.1", "localhost"] });
+  const all = { origin: `http://${host}`, "content-type": "application/json", ...headers };
+  const request = new Request(`http://${host}${path}`, { method: "POST", headers: all, body: JSON.stringify(body) });
+  const answer = await app.fetch(request);
+  return { status: answer.status, headers: answer.headers, body: JSON.parse(await answer.text()) };
+}
+
+Deno.test(
+  "auth.switch puts no other tenant's cookies at a tenant's own host, and ends nothing there",
+  loose,
+  async () => {
+    const host = `${acme.slug}.localhost`;
+    const browser = await signedIn();
+    const cookie = [...browser.jar].map(([name, value]) => `${name}=${value}`).join("; ");
+    for (const session of [{}, { session: "body" }, { session: "cookie" }]) {
+      const answer = await at(host, "/v1/auth/switch", { tenant: globex.slug, ...session }, { cookie });
+      refused(answer, "400 invalid_request");
+      assert.match(answer.body.detail, /^Sign in at that tenant's host/);
+    }
+    const { access_token } = await people.enter(acme.slug, ida);
+    const authorization = `Bearer ${access_token}`;
+    const asked = { tenant: globex.slug, session: "cookie" };
+    refused(await at(host, "/v1/auth/switch", asked, { authorization }), "400 invalid_request");
+    await people.platform`insert into platform.domains (id, tenant_id, host, verified_at)
+    values (${crypto.randomUUID()}, ${acme.id}, 'cook.example', now())`;
+    people.app.services.directory.forgetAll();
+    refused(await at("cook.example", "/v1/auth/switch", asked, { authorization }), "400 invalid_request");
+    ok(await browser.send("GET", "/v1/auth/me"));
+    const { state } = ok(await at(host, "/v1/auth/switch", { tenant: globex.slug }, { authorization })).body;
+    assert.equal(state, "signed_in", "a token in the body is of no host");
+  },
+);
+
 Deno.test("a second factor and a required one keep the tokens in cookies too", loose, async () => {
   await people.shared`insert into tenant.access_settings (tenant_id, mfa_required) values (${acme.id}, true)`;
   const browser = new Browser();
@@ -97,7 +152,7 @@ Deno.test("a second factor and a required one keep the tokens in cookies too", l
   ]]);
   refused(await browser.send("GET", "/v1/buildings"), "403 mfa_required");
   const start = ok(await browser.send("POST", "/v1/auth/factors/totp", {})).body;
-  const confirm = { id: start.id, code: totpCode(start.secret), session: "cookie" };
+  const confirm = { id: start.id, code: totpCode(start.secret) };
   assert.equal(ok(await browser.send("POST", "/v1/auth/factors/totp/confirm", confirm)).body.signed_in.state, "cookie");
   ok(await browser.send("GET", "/v1/buildings"));
   const next = new Browser();

@@ -264,6 +264,17 @@ Deno.test("auth.switch asks for the factor where it was not shown, and carries i
   assert.equal(asked.state, "second_factor");
   assert.ok(await people.works(late), "the session here goes on until the one there begins");
   const there = ok(await finish(asked.mfa_token, { code: await freshCode(secret) }, globex.slug)).body;
+  await people.app.until("the end of the session here", async () => !await people.works(late));
+  const [{ reason }] = await people.shared`select revoked_reason as reason from tenant.sessions s
+    join tenant.members m on m.id = s.member_id where m.email = ${email} and revoked_at is not null
+    order by revoked_at desc limit 1`;
+  assert.equal(reason, "switch");
+  await comesTooLate(email);
+  const headers = { origin: people.app.url, cookie: `bulkhead_access=${late}` };
+  const asking = { headers, body: { tenant: globex.slug } };
+  const { mfa_token } = ok(await people.app.ask("POST", `/t/${acme.slug}/v1/auth/switch`, asking)).body;
+  const code = await freshCode(secret);
+  assert.equal(ok(await finish(mfa_token, { code }, globex.slug)).body.state, "cookie", "as the session was");
   const back = ok(await people.post("/v1/auth/switch", there.access_token, { tenant: acme.slug })).body;
   assert.equal(back.state, "signed_in");
 });

@@ -9,7 +9,9 @@ export const token = z.string().min(20).max(400);
 
 /** Where the tokens go: into the body, or into cookies that scripts cannot read. */
 export const session = z.enum(["body", "cookie"]).default("body").openapi({
-  description: '"cookie" is for pages in browsers: the tokens come as cookies that no script can read',
+  description:
+    '"cookie" is for pages in browsers: the tokens come as cookies that no script can read. Whoever is signed in ' +
+    "by cookie gets cookies, whatever is asked for",
 });
 
 export const credentials = z.strictObject({ email, password, session }).openapi("Credentials");
@@ -112,3 +114,5 @@ export const switchRequest = z.strictObject({
   tenant: z.string().min(2).max(63).openapi({ description: "Slug of the tenant to go to" }),
   session,
 }).openapi("SwitchTenant");
+/** Where to go, and how the tokens are wanted. */
+export type SwitchRequest = z.output<typeof switchRequest>;

@@ -7,6 +7,7 @@ import type { AuthenticationResponse } from "../../identity/passkey_messages.ts"
 import type { TenantRecord } from "../../tenancy/directory.ts";
 import { checkCode, checkRecoveryCode, type UseUp } from "../../tenancy/accounts/authenticators.ts";
 import { maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
+import { endSessionLeft } from "../../tenancy/accounts/end_sessions.ts";
 import { accountFactors, type Factor } from "../../tenancy/accounts/factor_store.ts";
 import { refuseLocked, settle } from "../../tenancy/accounts/lockout.ts";
 import { beginState, finishState, STATE_SECONDS, tryState } from "../../tenancy/accounts/sign_in_states.ts";
@@ -21,14 +22,37 @@ export interface HalfWay {
   who: SigningIn & { account: NonNullable<SigningIn["account"]> };
   digest: Uint8Array;
   factors: ("totp" | "passkey")[];
+  /** Of a switch: the session that is left for this one. */
+  left?: LeftSession;
+}
+
+/** A session that ends when the one in another tenant begins. */
+interface LeftSession {
+  tenantId: string;
+  memberId: string;
+  sessionId: string;
+  /** Whether it was in cookies; then the next one is, too. */
+  byCookie: boolean;
+}
+
+/** What is remembered between the two steps. */
+interface Remembered {
+  who: HalfWay["who"];
+  /** In hexadecimal. */
+  digest: string;
+  challenge: string | null;
+  left: LeftSession | null;
 }
 
 /** Asks for the second factor. */
-export async function askForFactor(call: Call, { tenant, who, digest, factors }: HalfWay): Promise<SignedIn> {
+export async function askForFactor(call: Call, halfWay: HalfWay): Promise<SignedIn> {
+  const { tenant, who, digest, factors, left = null } = halfWay;
   const { id: accountId } = who.account;
   const start = factors.includes("passkey") ? await passkeyStart(call, tenant, accountId) : null;
-  const data = { who, digest: Buffer.from(digest).toString("hex"), challenge: start?.challenge ?? null };
-  const { token, keep } = await beginState(call.services, { kind: "mfa", tenantId: tenant.id, accountId, data });
+  const challenge = start?.challenge ?? null;
+  const data: Remembered = { who, digest: Buffer.from(digest).toString("hex"), challenge, left };
+  const state = { kind: "mfa" as const, tenantId: tenant.id, accountId, data: { ...data } };
+  const { token, keep } = await beginState(call.services, state);
   await call.asPlatform(keep);
   return {
     state: "second_factor",
@@ -98,7 +122,7 @@ const secondFactor = route({
     const { mfa_token: token, session, ...given } = call.body;
     const asked = { token, kind: "mfa" as const, tenantId: call.tenant.id };
     const state = await tryState(call.services, (work) => call.asPlatform(work), asked);
-    const { who, digest, challenge } = state.data as { who: HalfWay["who"]; digest: string; challenge: string | null };
+    const { who, digest, challenge, left } = state.data as unknown as Remembered;
     const keys = keysOf(call, new Uint8Array(Buffer.from(digest, "hex")));
     const refusal = new AppError("invalid_credentials", "The code is wrong or was used before");
     const { id: accountId } = who.account;
@@ -114,7 +138,9 @@ const secondFactor = route({
       throw error;
     });
     if (!used) return await fail(call, keys, refusal);
-    return deliver(call, await signIn(call, call.tenant, { ...who, mfa: true }), session);
+    const tokens = await signIn(call, call.tenant, { ...who, mfa: true });
+    if (left && tokens.state === "signed_in") await call.asPlatform((tx) => endSessionLeft(call.services, tx, left));
+    return deliver(call, tokens, left?.byCookie ? "cookie" : session);
   },
 });
 

@@ -2,7 +2,7 @@
 // first change the password or set up a second factor gets no session, only a token that is good for that.
 import { newId } from "../../db/ids.ts";
 import { AppError } from "../../errors.ts";
-import { keepSession } from "../../http/cookies.ts";
+import { keepSession, sessionCookies } from "../../http/cookies.ts";
 import type { Call } from "../../http/route.ts";
 import { type AccountProof, writeAccountProof } from "../../identity/account_proof.ts";
 import { rightsOf } from "../../identity/permissions.ts";
@@ -117,9 +117,14 @@ async function accessToken(services: Services, member: MemberAccess, session: Op
   });
 }
 
+/** Where the tokens go. Who is signed in by cookie gets them as cookies, whatever was asked for: a script may have asked. */
+export function deliveryOf(call: Call, session: "body" | "cookie"): "body" | "cookie" {
+  return call.memberId !== null && sessionCookies(call.request).access !== null ? "cookie" : session;
+}
+
 /** The answer of a sign-in as the caller wants it: with the tokens in the body, or in cookies. */
 export function deliver(call: Call, answer: SignedIn, session: "body" | "cookie"): SignedIn {
-  if (session === "body") return answer;
+  if (deliveryOf(call, session) === "body") return answer;
   if (answer.state === "signed_in") {
     const { access_token: access, expires_in: accessSeconds, refresh_token: refresh } = answer;
     keepSession(call.request, { access, accessSeconds, refresh, refreshSeconds: SESSION_SECONDS });

@@ -97,7 +97,8 @@ const refresh = route({
       await call.asTenant((tx) => queries.repeatRotation(tx, rotation));
     if (member) {
       const tokens = await tokensFor(call.services, member, { tenant: call.tenant, sessionId, secret, proof });
-      return deliver(call, tokens, call.body.session);
+      // A token that came as a cookie leaves as one: else any script of the page could ask for it.
+      return deliver(call, tokens, call.body.refresh_token === undefined ? "cookie" : call.body.session);
     }
     const stolen = await call.asTenant((tx) => queries.endStolenSession(tx, sessionId, given));
     if (stolen.length) call.log.alarm("A used refresh token came again; its session was ended", { session: sessionId });
