@@ -12,6 +12,7 @@ import type { Services } from "../tenancy/services.ts";
 import { authenticate, type Shown } from "./authenticate.ts";
 import { BoundCall, requestId } from "./call.ts";
 import { clientAddress } from "./client_address.ts";
+import { sessionCookies } from "./cookies.ts";
 import { enterTenant } from "./enter_tenant.ts";
 import { type Group, GROUPS } from "./groups.ts";
 import { identify } from "./identify.ts";
@@ -100,7 +101,8 @@ async function answer({ asked, group, services, hosts, admission }: Answering): 
   hostName(requestHost(request));
   const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
   if (shown && !shown.kind.startsWith("presented")) asked.principal = shown as Principal;
-  refuseOthers(group, shown);
+  const byRefresh = route.orRefreshCookie && sessionCookies(request).refresh !== null;
+  if (shown || !byRefresh) refuseOthers(group, shown);
   const byAddress = () => admission.count(limitsOfAddress(request, route.limit, services));
   if (!shown) byAddress();
   const tenant = asked.tenant = GROUPS[group].tenant

@@ -85,6 +85,8 @@ export interface RouteSpec<
   callers?: readonly TenantPrincipal["kind"][];
   /** Duties during which it may be called: see `duty` of a member and of an operator. By default none. */
   during?: readonly Duty[];
+  /** A refresh token in a cookie is enough to call it: then there is no caller, and the handler verifies the token. */
+  orRefreshCookie?: boolean;
   /** A visit that may only look may call it all the same: it changes nothing of the tenant's. */
   leaves?: boolean;
   /** Operator roles that may call it, of routes of the platform; every operator if absent. */

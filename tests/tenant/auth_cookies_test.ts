@@ -76,6 +76,31 @@ Deno.test("auth.login, auth.refresh and auth.logout work with cookies alone", lo
   refused(await copied.send("POST", "/v1/auth/refresh", { session: "cookie" }), "401 invalid_token");
 });
 
+Deno.test("auth.logout needs the cookie with the refresh token alone, which outlives the other", loose, async () => {
+  const browser = await signedIn();
+  const copied = new Browser();
+  copied.jar = new Map(browser.jar);
+  const refresh = browser.jar.get("bulkhead_refresh")!;
+  browser.jar.delete("bulkhead_access");
+  refused(await browser.at(globex.slug, "POST", "/v1/auth/logout"), "401 invalid_token");
+  browser.jar.set("bulkhead_refresh", `${refresh.split(".")[0]}.bhr_${"x".repeat(43)}`);
+  ok(await browser.send("POST", "/v1/auth/logout"), 204);
+  ok(await copied.send("GET", "/v1/auth/me"));
+  browser.jar.set("bulkhead_refresh", refresh);
+  ok(await browser.send("POST", "/v1/auth/logout"), 204);
+  assert.equal(browser.jar.size, 0);
+  refused(await copied.send("GET", "/v1/auth/me"), "401 unauthorized");
+  refused(await copied.send("POST", "/v1/auth/refresh", {}), "401 invalid_token");
+  refused(await browser.send("POST", "/v1/auth/logout"), "401 unauthorized");
+  const again = await signedIn();
+  const last = again.jar.get("bulkhead_refresh")!;
+  ok(await again.send("POST", "/v1/auth/refresh", {}));
+  copied.jar = new Map(again.jar);
+  again.jar = new Map([["bulkhead_refresh", last]]);
+  ok(await again.send("POST", "/v1/auth/logout"), 204);
+  refused(await copied.send("GET", "/v1/auth/me"), "401 unauthorized");
+});
+
 Deno.test("auth.switch and auth.changePassword renew the cookies", loose, async () => {
   const browser = await signedIn();
   ok(await browser.send("POST", "/v1/auth/switch", { tenant: globex.slug, session: "cookie" }));

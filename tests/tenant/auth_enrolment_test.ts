@@ -192,3 +192,14 @@ Deno.test("a code that confirms an app and comes twice at once is told that the 
   assert.equal(said.filter((one) => one === 200).length, 1, said.join(" "));
   assert.ok(said.every((one) => [200, "not_found", "unauthorized"].includes(one)), said.join(" "));
 });
+
+Deno.test("auth.logout ends a limited token, and auth.logout elsewhere does not", loose, async () => {
+  const [email, other] = [await someone(strict), await someone(strict)];
+  const { access_token: token } = await people.enter(strict.slug, email);
+  const { access_token: stranger } = await people.enter(strict.slug, other);
+  assert.ok(await people.works(token));
+  ok(await people.post("/v1/auth/logout", token), 204);
+  assert.equal(await people.works(token), false);
+  refused(await begin(token, {}), "401 unauthorized");
+  assert.ok(await people.works(stranger));
+});

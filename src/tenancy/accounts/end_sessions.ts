@@ -59,6 +59,11 @@ export async function endSessionsOfMember(services: Services, job: QueuedJob): P
   await services.doors.asTenant(context, (tx) => endMemberSessions(tx, memberId, { reason, only }));
 }
 
+/** Ends the limited tokens of a member, which have no session; whoever has one finds the access unchanged. */
+export function endLimitedTokens(tx: Tx, memberId: string) {
+  return tx`update tenant.members set access_version = access_version + 1 where id = ${memberId} returning id`;
+}
+
 /**
  * Ends all sessions of a member but `keep`, or `only` one; their access tokens, and limited ones, stop at their next
  * statement. Of reason `mfa` those end which the account's password alone had opened.

@@ -106,11 +106,12 @@ export function endStolenSession(tx: Tx, sessionId: string, given: Uint8Array) {
     update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }
 
-/** Ends one session. */
-export function endSession(tx: Tx, sessionId: string, reason: string) {
+/** Ends one session; if a refresh token's hash is `given`, only if that is its current or last one. */
+export function endSession(tx: Tx, sessionId: string, reason: string, given: Uint8Array | null = null) {
   return tx`with ended as (
       update tenant.sessions set revoked_at = now(), revoked_reason = ${reason}
-      where id = ${sessionId} and revoked_at is null returning member_id
+      where id = ${sessionId} and revoked_at is null and (${given}::bytea is null or ${given} in (refresh_hash, previous_hash))
+      returning member_id
     )
     update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }

@@ -7,6 +7,7 @@ import { type AccountProof, readAccountProof } from "../../identity/account_proo
 import { hashSecretToken, nextSecretToken } from "../../identity/secret_tokens.ts";
 import { emailDigest } from "../../tenancy/accounts.ts";
 import { findCredentials, maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
+import { endLimitedTokens } from "../../tenancy/accounts/end_sessions.ts";
 import { keysOf, provePassword } from "./attempts.ts";
 import { credentials, me, refreshRequest, signedIn } from "./model.ts";
 import * as queries from "./queries.ts";
@@ -57,10 +58,8 @@ const login = route({
 });
 
 /** A refresh token names its session: `<session id>.<secret>`, and `.<account proof>` where an account opened it. */
-function splitRefreshToken(call: Call<unknown, unknown, { refresh_token?: string }>) {
-  const [sessionId, secret, ...rest] = (call.body.refresh_token ?? sessionCookies(call.request).refresh ?? "").split(
-    ".",
-  );
+function splitRefreshToken(call: Call, token: string | null) {
+  const [sessionId, secret, ...rest] = (token ?? "").split(".");
   if (!SESSION_ID.test(sessionId) || !secret) throw new AppError("invalid_token", "Sign in again");
   const session = { tenantId: call.tenant.id, sessionId };
   const proof = rest.length > 0 ? readAccountProof(call.services.servers.accountKey, session, rest.join(".")) : null;
@@ -87,7 +86,8 @@ const refresh = route({
   body: refreshRequest,
   answer: signedIn,
   handler: async (call) => {
-    const { sessionId, secret: used, proof } = splitRefreshToken(call);
+    const shown = call.body.refresh_token ?? sessionCookies(call.request).refresh;
+    const { sessionId, secret: used, proof } = splitRefreshToken(call, shown);
     await refuseEnded(call, proof);
     const { sessionKey } = call.services.servers;
     const { token: secret, hash: next } = nextSecretToken(sessionKey, "bhr", `${call.tenant.id}:${sessionId}`, used);
@@ -111,16 +111,33 @@ const logout = route({
   method: "post",
   path: "/v1/auth/logout",
   summary: "Sign out: end this session",
+  description:
+    "A limited token has no session: with it end all limited tokens of the member. In browsers the cookie with " +
+    "the refresh token is enough.",
   tag,
   callers: ["member"],
   during: ["change_password", "enrol_factor"],
+  orRefreshCookie: true,
   status: 204,
   answer: null,
   handler: async (call) => {
-    await call.asTenant((tx) => queries.endSession(tx, call.member.sessionId, "logout"));
-    if (sessionCookies(call.request).access !== null) endCookies(call.request);
+    const { access, refresh } = sessionCookies(call.request);
+    await (call.memberId === null ? endByRefreshToken(call, refresh) : endOwn(call));
+    if (access !== null || refresh !== null) endCookies(call.request);
   },
 });
+
+async function endOwn(call: Call): Promise<void> {
+  const { id, sessionId, duty } = call.member;
+  await call.asTenant((tx) => duty ? endLimitedTokens(tx, id) : queries.endSession(tx, sessionId, "logout"));
+}
+
+/** The cookie with the access token is gone after 15 minutes, this one is not. */
+async function endByRefreshToken(call: Call, token: string | null): Promise<void> {
+  const { sessionId, secret } = splitRefreshToken(call, token);
+  const given = hashSecretToken(secret);
+  await call.asTenant((tx) => queries.endSession(tx, sessionId, "logout", given));
+}
 
 const showMe = route({
   operation: "auth.me",
