@@ -66,6 +66,7 @@ export function findAccountToken(tx: Tx, hash: Uint8Array, tenantId: string) {
 
 /**
  * Uses a link up and makes its address's account a member; the password is set unless it is null. Gives the account's id.
+ * Other links that would make the address a member of this tenant end with it: one of before must not undo this.
  * @throws AppError `invalid_token` when another request was first.
  */
 export async function redeemAccountToken(
@@ -77,6 +78,10 @@ export async function redeemAccountToken(
       update platform.account_tokens set used_at = now()
       where token_hash = ${hash} and tenant_id = ${tenantId} and used_at is null and expires_at > now()
       returning email_digest
+    ), others as (
+      update platform.account_tokens t set used_at = now() from used
+      where t.email_digest = used.email_digest and t.tenant_id = ${tenantId} and t.purpose in ('setup', 'invitation')
+        and t.used_at is null and t.token_hash <> ${hash}
     )
     insert into platform.accounts (id, email_digest, password_hash, password_changed_at)
     select ${newId()}, email_digest, ${passwordHash}, now() from used
@@ -146,7 +151,14 @@ export function listMemberships(tx: Tx, accountId: string, authenticatedAt: numb
     order by t.name, t.id`;
 }
 
-/** Forgets that an account is a member: the person was removed from the tenant. */
-export function endMembership(tx: Tx, tenantId: string, memberId: string) {
-  return tx`delete from platform.memberships where tenant_id = ${tenantId} and member_id = ${memberId}`;
+/** Ends the links that were mailed to a member: the person was shut out of the tenant. */
+export function endMemberLinks(tx: Tx, tenantId: string, memberId: string) {
+  return tx`update platform.account_tokens set used_at = now()
+    where tenant_id = ${tenantId} and member_id = ${memberId} and used_at is null`;
+}
+
+/** Forgets that an account is a member, and ends its links: the person was removed from the tenant. */
+export async function endMembership(tx: Tx, tenantId: string, memberId: string): Promise<void> {
+  await endMemberLinks(tx, tenantId, memberId);
+  await tx`delete from platform.memberships where tenant_id = ${tenantId} and member_id = ${memberId}`;
 }

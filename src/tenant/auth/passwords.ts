@@ -14,7 +14,7 @@ import { readLock, unlock } from "../../tenancy/accounts/lockout.ts";
 import { keysOf, provePassword } from "./attempts.ts";
 import { FORGOT_QUEUE, forgotScope, tellOfChange } from "./jobs.ts";
 import { accepted, forgotten, passwordChange, resetRequest, setupRequest, signedIn } from "./model.ts";
-import { joinAccount, showMember } from "./queries.ts";
+import { findJoining, joinAccount, showMember } from "./queries.ts";
 import { deliver, signIn } from "./sessions.ts";
 
 const tag = "Signing in";
@@ -26,7 +26,9 @@ const setupPassword = route({
   method: "post",
   path: "/v1/auth/setup-password",
   summary: "Set the first password with the link from the mail",
-  description: "Who has an account already, from another tenant, gives the password of that account.",
+  description:
+    "Who has an account already, from another tenant, gives the password of that account. Links of members who were " +
+    "removed or shut out since are refused.",
   tag,
   body: setupRequest,
   status: 204,
@@ -35,14 +37,14 @@ const setupPassword = route({
     const hash = hashSecretToken(call.body.token);
     const found = await call.asPlatform((tx) => accounts.findAccountToken(tx, hash, call.tenant.id));
     if (!found?.member_id || found.purpose !== "setup") throw unusable();
-    const member = await call.asTenant((tx) => showMember(tx, found.member_id!));
+    const member = await call.asTenant((tx) => findJoining(tx, found.member_id!));
     if (!member) throw unusable();
     const passwordHash = await passwordFor(call, found, member.email);
     const { id: memberId } = member;
     const accountId = await call.asPlatform((tx) =>
       accounts.redeemAccountToken(tx, hash, { tenantId: call.tenant.id, memberId, passwordHash })
     );
-    await call.asTenant((tx) => joinAccount(tx, memberId, accountId));
+    if (!await call.asTenant((tx) => joinAccount(tx, memberId, accountId))) throw unusable();
   },
 });
 

@@ -116,11 +116,20 @@ export function endSession(tx: Tx, sessionId: string, reason: string, given: Uin
     update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }
 
+/** Who may be let in by a link: nobody who was removed or shut out since it was mailed. */
+const mayJoin = sql`deleted_at is null and status in ('pending', 'active')`;
+
+/** The member whom a mailed link may still let in; no row when there is none any more. */
+export function findJoining(tx: Tx, memberId: string) {
+  return tx<{ id: string; email: string }>`select id, email from tenant.members where id = ${memberId} and ${mayJoin}`
+    .map((rows) => rows[0]);
+}
+
 /** A member that was invited or added becomes active as the account; no row when there is none who waits. */
 export function joinAccount(tx: Tx, memberId: string, accountId: string) {
   return tx<{ id: string }>`update tenant.members set account_id = ${accountId}, access_version = access_version + 1,
       status = case when status = 'pending' then 'active' else status end, updated_at = now()
-    where id = ${memberId} and deleted_at is null and status in ('pending', 'active') returning id`;
+    where id = ${memberId} and ${mayJoin} returning id`.map((rows) => rows[0]);
 }
 
 /** The member of this session, as `auth.me` shows it. */

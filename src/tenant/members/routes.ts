@@ -3,7 +3,7 @@
 import { AppError } from "../../errors.ts";
 import { pageOf, toPage } from "../../http/paging.ts";
 import { NO_VISITORS, route } from "../../http/route.ts";
-import { endMembership } from "../../tenancy/accounts.ts";
+import { endMemberLinks, endMembership } from "../../tenancy/accounts.ts";
 import { byId } from "../fields.ts";
 import { giveRole, lockAccess } from "../roles/granting.ts";
 import { changeMember, moveMember, refuseOverPlan, takeOut } from "./changing.ts";
@@ -71,8 +71,8 @@ const update = route({
   path: "/v1/members/{id}",
   summary: "Change a member: names, role, status, metadata",
   description:
-    "Role and status hold at the member's next request. Refused with `last_admin` when nobody would be left " +
-    "to administer the tenant, and for members who hold more than the caller.",
+    "Role and status hold at the member's next request; who is shut out loses the links that were mailed, too. Refused " +
+    "with `last_admin` when nobody would be left to administer the tenant, and for members who hold more than the caller.",
   tag,
   can: "members.edit",
   params: byId,
@@ -80,8 +80,12 @@ const update = route({
   answer: member,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      await changeMember(tx, call, call.params.id, call.body);
-      return await getMember(tx, call.params.id);
+      const { id } = call.params;
+      await changeMember(tx, call, id, call.body);
+      if ((call.body.status ?? "active") !== "active") {
+        call.afterCommit(async () => void await call.asPlatform((tx) => endMemberLinks(tx, call.tenant.id, id)));
+      }
+      return await getMember(tx, id);
     }),
 });
 
@@ -129,7 +133,7 @@ const remove = route({
   operation: "members.delete",
   method: "delete",
   path: "/v1/members/{id}",
-  summary: "Remove a member; the sessions end",
+  summary: "Remove a member; the sessions and the links that were mailed end",
   description: "Refused with `last_admin` for the last active administrator.",
   tag,
   can: "members.delete",
@@ -140,7 +144,7 @@ const remove = route({
     call.asTenant(async (tx) => {
       const { id } = call.params;
       await takeOut(tx, call, id);
-      call.afterCommit(async () => void await call.asPlatform((tx) => endMembership(tx, call.tenant.id, id)));
+      call.afterCommit(() => call.asPlatform((tx) => endMembership(tx, call.tenant.id, id)));
     }),
 });
 
