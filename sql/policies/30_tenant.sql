@@ -19,7 +19,7 @@ call app.isolate('tenant.sessions');
 grant select, delete on tenant.sessions to :"tenant_login";
 grant insert (id, member_id, refresh_hash, expires_at, kind, mfa, address, agent) on tenant.sessions to :"tenant_login";
 grant update (refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, revoked_reason) on tenant.sessions to :"tenant_login";
-comment on column tenant.sessions.previous_hash is 'SHA-256 of the one before: if it comes again, and not just after it was used, it was stolen, and the session ends';
+comment on column tenant.sessions.previous_hash is 'SHA-256 of the one before: it may come again just after it was used; later, as any older one, it was stolen, and the session ends';
 
 call app.isolate('tenant.roles');
 grant select, delete on tenant.roles to :"tenant_login";

@@ -1,8 +1,9 @@
-// Opaque tokens (refresh, set-up links, API keys): 256 random bits, shown once, stored as their SHA-256 hash only.
+// Opaque tokens (set-up links, API keys): 256 random bits, shown once, stored as their SHA-256 hash only.
 // A plain hash is enough because the token itself cannot be guessed; never hash a password this way.
+// Those of sessions are in refresh_tokens.ts.
 
 import { Buffer } from "node:buffer";
-import { createHash, createHmac } from "node:crypto";
+import { createHash } from "node:crypto";
 
 /** A token to hand out once, and the hash to store. */
 export interface SecretToken {
@@ -19,17 +20,6 @@ export function newSecretToken(prefix: string): SecretToken {
   const random = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64url");
   const token = `${prefix}_${random}`;
   return { token, hash: hashSecretToken(token) };
-}
-
-/**
- * The token that comes after `token`, the same each time: whoever did not get it can be told it again, though only hashes are
- * stored. Nobody can tell it without the key.
- * @param about Whose token it is, so that those of two never have the same successor.
- */
-export function nextSecretToken(key: Uint8Array, prefix: string, about: string, token: string): SecretToken {
-  const mac = createHmac("sha256", key).update(`next:${about}:${token}`).digest("base64url");
-  const next = `${prefix}_${mac}`;
-  return { token: next, hash: hashSecretToken(next) };
 }
 
 /** The SHA-256 of a token as given by a caller (32 bytes), for looking it up. */

@@ -29,7 +29,7 @@ export class Servers {
   readonly hashKey: Uint8Array;
   /** Keys what the platform knows of accounts: digests of addresses, proofs of sessions, recovery codes. */
   readonly accountKey: Uint8Array;
-  /** Makes the refresh token that comes after one. */
+  /** Proves refresh tokens, and makes the one that comes after one. */
   readonly sessionKey: Uint8Array;
   readonly #signers = new Map<string, Signer>();
 

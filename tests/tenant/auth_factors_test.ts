@@ -114,10 +114,15 @@ Deno.test("auth.login asks for the second factor, and auth.secondFactor takes ea
   const { access_token, refresh_token, state } = ok(await finish(first, { code })).body;
   assert.equal(state, "signed_in");
   assert.ok(await people.works(access_token));
-  ok(await people.refresh(acme.slug, refresh_token));
+  const next = ok(await people.refresh(acme.slug, refresh_token)).body;
   await t.step("the session says so", async () => {
     const { body } = await people.app.ask("GET", "/v1/auth/sessions", { token: access_token });
     assert.equal(body.items.find((one: { current: boolean }) => one.current).mfa, true);
+  });
+  await t.step("an earlier refresh token ends it as stolen", async () => {
+    ok(await people.refresh(acme.slug, next.refresh_token));
+    refused(await people.refresh(acme.slug, refresh_token), "401 invalid_token");
+    assert.equal(await people.works(access_token), false);
   });
   await t.step("neither the token nor the code works again", async () => {
     refused(await finish(first, { code: totpCode(secret, Date.now() + STEP) }), "401 invalid_token");

@@ -1,6 +1,8 @@
 // Who is signed in where: listing and ending sessions, one's own and as who looks after members. An ended session stops at its
 // next statement, also in a process that heard of nothing.
 import assert from "node:assert/strict";
+import { nextRefreshToken } from "../../src/identity/refresh_tokens.ts";
+import { newSecretToken } from "../../src/identity/secret_tokens.ts";
 import type { TestProcess, TestTenant } from "../support/app.ts";
 import { adminSql } from "../support/postgres.ts";
 import { loose, ok, People, refused } from "./auth_people.ts";
@@ -69,8 +71,7 @@ Deno.test(
     assert.ok(await people.works(again.access_token) && await people.works(lost.access_token));
     const next = ok(await people.refresh(acme.slug, again.refresh_token)).body;
     assert.equal(new Set([first, again.refresh_token, next.refresh_token]).size, 3);
-    refused(await people.refresh(acme.slug, first), "401 invalid_token");
-    assert.ok(await people.works(next.access_token), "one of long ago ends nothing");
+    assert.ok(await people.works(next.access_token));
     const others = [await people.enter(acme.slug, ida), await people.enter(acme.slug, ida)];
     const nexts = await Promise.all(others.map((one) => people.refresh(acme.slug, one.refresh_token)));
     assert.notEqual(ok(nexts[0]).body.refresh_token.split(".")[1], ok(nexts[1]).body.refresh_token.split(".")[1]);
@@ -88,6 +89,69 @@ Deno.test("auth.refresh ends the session of which a used token comes after thirt
   assert.equal(await people.works(next.access_token), false);
   refused(await people.refresh(acme.slug, next.refresh_token), "401 invalid_token");
 });
+
+/** Refreshes so many times; the tokens in their order, and what the last one came with. */
+async function refreshed(slug: string, first: string, times: number) {
+  const tokens = [first];
+  let last = { access_token: "", refresh_token: first };
+  for (let i = 0; i < times; i++) {
+    last = ok(await people.refresh(slug, last.refresh_token)).body;
+    tokens.push(last.refresh_token);
+  }
+  return { tokens, last };
+}
+
+Deno.test("auth.refresh ends the session of which any earlier token comes, whatever its kind", loose, async (t) => {
+  await people.join(globex, ida);
+  const kinds = {
+    password: async () => (await people.enter(globex.slug, ida)).refresh_token,
+    switch: async () => {
+      const { access_token: token } = await people.enter(acme.slug, ida);
+      return ok(await people.post("/v1/auth/switch", token, { tenant: globex.slug })).body.refresh_token;
+    },
+  };
+  for (const [kind, begin] of Object.entries(kinds)) {
+    for (const stale of [0, 2]) {
+      await t.step(`${kind}: the one of ${4 - stale} refreshes ago`, async () => {
+        const { tokens, last } = await refreshed(globex.slug, await begin(), 4);
+        assert.ok(await people.works(last.access_token, second));
+        refused(await people.refresh(globex.slug, tokens[stale]), "401 invalid_token");
+        assert.equal(await people.works(last.access_token, second), false);
+        refused(await people.refresh(globex.slug, tokens[4]), "401 invalid_token");
+        const sql = await adminSql(people.app.services.servers.settings.sharedDatabase);
+        const [row] = await sql`select kind, revoked_reason from tenant.sessions where id = ${tokens[0].split(".")[0]}`;
+        await sql.end();
+        assert.deepEqual([row.kind, row.revoked_reason], [kind, "reuse"]);
+      });
+    }
+  }
+});
+
+Deno.test("who knows a session, but none of its tokens, does not end it", loose, async () => {
+  const { tokens, last } = await refreshed(acme.slug, (await people.enter(acme.slug, ida)).refresh_token, 2);
+  await lastRefreshed(tokens[0], 3_600);
+  const [sessionId, secret, ...proof] = tokens[0].split(".");
+  const other = (await people.enter(acme.slug, ida)).refresh_token.split(".")[1];
+  const elsewhere = nextSecretOf(other);
+  const changed = secret.slice(0, -1) + (secret.endsWith("A") ? "Q" : "A");
+  for (const made of [newSecretToken("bhr").token, other, elsewhere, changed, secret.toUpperCase(), `${secret}A`]) {
+    for (const text of [[sessionId, made, ...proof], [sessionId, made]]) {
+      refused(await people.refresh(acme.slug, text.join(".")), "401 invalid_token");
+    }
+  }
+  refused(await people.refresh(acme.slug, tokens[2].split(".").slice(0, 2).join(".")), "401 invalid_token");
+  assert.ok(await people.works(last.access_token));
+  const next = ok(await people.refresh(acme.slug, tokens[2])).body;
+  await lastRefreshed(tokens[0], 3_600);
+  refused(await people.refresh(acme.slug, tokens[0]), "401 invalid_token");
+  assert.equal(await people.works(next.access_token), false, "one of its tokens does");
+});
+
+/** A token that was made here, though for another tenant's session. */
+function nextSecretOf(token: string): string {
+  const { sessionKey } = people.app.services.servers;
+  return nextRefreshToken(sessionKey, { tenantId: globex.id, sessionId: crypto.randomUUID() }, token).token;
+}
 
 Deno.test("auth.refresh gives nothing again to who may not go on any more", loose, async () => {
   const { refresh_token, access_token: token } = await people.enter(acme.slug, ida);

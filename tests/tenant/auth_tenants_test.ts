@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { newId } from "../../src/db/ids.ts";
+import { firstRefreshToken } from "../../src/identity/refresh_tokens.ts";
 import { newSecretToken } from "../../src/identity/secret_tokens.ts";
 import type { TestTenant } from "../support/app.ts";
 import { openPlace, type Place } from "../support/placement.ts";
@@ -108,10 +109,14 @@ Deno.test(
   },
 );
 
+/** A token as only the platform makes one: what holds even if its owner had got one. */
+const provenToken = (sessionId: string) =>
+  firstRefreshToken(people.app.services.servers.sessionKey, { tenantId: own.id, sessionId });
+
 /** What the owner of a customer's server writes into his own placement: a session of his making. */
-async function forgedSession(memberId: string, kind: string): Promise<string> {
+async function forgedSession(memberId: string, kind: string, made = provenToken): Promise<string> {
   const id = newId();
-  const { token, hash } = newSecretToken("bhr");
+  const { token, hash } = made(id);
   await place.admin`insert into tenant.sessions (tenant_id, id, member_id, refresh_hash, expires_at, kind, mfa)
     values (${own.id}, ${id}, ${memberId}, ${Buffer.from(hash)}, now() + interval '1 day', ${kind}, true)`;
   return `${id}.${token}`;
@@ -132,6 +137,12 @@ Deno.test("who owns a placement gains no other tenant by what he writes there", 
         }
       },
     );
+    await t.step("nor is one of any kind whose token the platform did not make", async () => {
+      for (const kind of ["password", "external"]) {
+        const forged = await forgedSession(mine.id, kind, () => newSecretToken("bhr"));
+        refused(await people.refresh(own.slug, forged), "401 invalid_token");
+      }
+    });
     await t.step("one of his own issuer's gives his own tenant and nothing more", async () => {
       const { access_token: token } = ok(await people.refresh(own.slug, await forgedSession(mine.id, "external"))).body;
       assert.equal(await people.works(token), true);

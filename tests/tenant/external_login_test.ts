@@ -1,6 +1,7 @@
 // Signing in by redirect at a real OpenID provider: who becomes which member, that an answer is worth nothing without the page
 // that began, and that the session counts in its own tenant only.
 import assert from "node:assert/strict";
+import { newSecretToken } from "../../src/identity/secret_tokens.ts";
 import { keepSignIn, takeSignIn } from "../../src/tenancy/external/sign_ins.ts";
 import { addPerson, asSystem } from "../support/people.ts";
 import { adminSql } from "../support/postgres.ts";
@@ -147,6 +148,20 @@ Deno.test("the browser comes back to pages of the tenant only, with the answer i
   assert.ok(location.startsWith("https://app.corp.test/in?then=%2Fhome#"), location);
   const answer = location.slice(location.indexOf("#") + 1);
   ok(await outside.finish(tenant, { answer, sign_in_token: begun.sign_in_token }));
+});
+
+Deno.test("an earlier refresh token of such a session ends it as stolen", loose, async () => {
+  const refresh = (refresh_token: string) =>
+    app.ask("POST", "/v1/auth/refresh", { tenant: tenant.slug, body: { refresh_token } });
+  const { refresh_token: first } = ok(await outside.signIn(tenant, row.id, "ada")).body;
+  const second = ok(await refresh(first)).body;
+  const third = ok(await refresh(second.refresh_token)).body;
+  const made = `${first.split(".")[0]}.${newSecretToken("bhr").token}`;
+  refused(await refresh(made), "401 invalid_token");
+  ok(await outside.me(null, third.access_token));
+  refused(await refresh(first), "401 invalid_token");
+  refused(await outside.me(null, third.access_token), "401 unauthorized");
+  refused(await refresh(third.refresh_token), "401 invalid_token");
 });
 
 Deno.test("turning a provider off ends the sessions of its people at once, and no other", loose, async () => {

@@ -96,12 +96,16 @@ export function repeatRotation(tx: Tx, rotation: Rotation) {
     select ${access} from ${withRole} where m.id = (select member_id from repeated)`.map((rows) => rows[0]);
 }
 
-/** Ends a session whose earlier refresh token came again, and not just after it was used: somebody copied it. */
+/**
+ * Ends a live session of which an earlier refresh token came again: somebody copied it. Not where it is the last one and was
+ * used just now. Call it only for a token that was made here for this session, see `isRefreshToken`.
+ */
 export function endStolenSession(tx: Tx, sessionId: string, given: Uint8Array) {
   return tx`with ended as (
       update tenant.sessions set revoked_at = now(), revoked_reason = 'reuse'
-      where id = ${sessionId} and previous_hash = ${given} and refreshed_at <= now() - ${REPEATED}::interval
-        and revoked_at is null returning member_id
+      where id = ${sessionId} and revoked_at is null and expires_at > now() and refresh_hash <> ${given}
+        and (previous_hash is distinct from ${given} or refreshed_at <= now() - ${REPEATED}::interval)
+      returning member_id
     )
     update tenant.members set access_version = access_version + 1 where id in (select member_id from ended) returning id`;
 }

@@ -7,7 +7,7 @@ import type { Call } from "../../http/route.ts";
 import { type AccountProof, writeAccountProof } from "../../identity/account_proof.ts";
 import { rightsOf } from "../../identity/permissions.ts";
 import type { Duty } from "../../identity/principal.ts";
-import { newSecretToken } from "../../identity/secret_tokens.ts";
+import { firstRefreshToken } from "../../identity/refresh_tokens.ts";
 import { ACCESS_TOKEN_SECONDS } from "../../identity/tokens.ts";
 import { endMemberSessions } from "../../tenancy/accounts/end_sessions.ts";
 import type { TenantRecord } from "../../tenancy/directory.ts";
@@ -48,7 +48,8 @@ export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): 
   const { services } = call;
   const { account, memberId, kind, mfa, firstFactor } = who;
   const session = { id: newId(), memberId, kind, mfa, ...call.origin };
-  const { token: secret, hash } = newSecretToken("bhr");
+  const issued = { tenantId: tenant.id, sessionId: session.id };
+  const { token: secret, hash } = firstRefreshToken(services.servers.sessionKey, issued);
   const entering = { operation: call.operation, requestId: call.requestId, origin: call.origin, readOnly: false };
   const context = await services.targets.context(tenant, { ...entering, actor: `member:${memberId}` });
   const wanted = !account?.mustChangePassword;
@@ -58,8 +59,7 @@ export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): 
   });
   if (!member) throw wrongCredentials();
   const proof = account && {
-    tenantId: tenant.id,
-    sessionId: session.id,
+    ...issued,
     accountId: account.id,
     authenticatedAt: account.authenticatedAt,
     mfa,

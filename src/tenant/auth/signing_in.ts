@@ -4,7 +4,8 @@ import { AppError } from "../../errors.ts";
 import { endSession as endCookies, sessionCookies } from "../../http/cookies.ts";
 import { type Call, route } from "../../http/route.ts";
 import { type AccountProof, readAccountProof } from "../../identity/account_proof.ts";
-import { hashSecretToken, nextSecretToken } from "../../identity/secret_tokens.ts";
+import { isRefreshToken, nextRefreshToken } from "../../identity/refresh_tokens.ts";
+import { hashSecretToken } from "../../identity/secret_tokens.ts";
 import { emailDigest } from "../../tenancy/accounts.ts";
 import { findCredentials, maySessionGoOn } from "../../tenancy/accounts/credentials.ts";
 import { endLimitedTokens } from "../../tenancy/accounts/end_sessions.ts";
@@ -57,14 +58,18 @@ const login = route({
   },
 });
 
-/** A refresh token names its session: `<session id>.<secret>`, and `.<account proof>` where an account opened it. */
+/**
+ * A refresh token names its session: `<session id>.<secret>`, and `.<account proof>` where an account opened it. What comes
+ * back was given out here: it is the session's current secret or one from before.
+ */
 function splitRefreshToken(call: Call, token: string | null) {
   const [sessionId, secret, ...rest] = (token ?? "").split(".");
-  if (!SESSION_ID.test(sessionId) || !secret) throw new AppError("invalid_token", "Sign in again");
+  const { accountKey, sessionKey } = call.services.servers;
   const session = { tenantId: call.tenant.id, sessionId };
-  const proof = rest.length > 0 ? readAccountProof(call.services.servers.accountKey, session, rest.join(".")) : null;
-  if (rest.length > 0 && !proof) throw new AppError("invalid_token", "Sign in again");
-  return { sessionId, secret, proof };
+  const known = SESSION_ID.test(sessionId) && isRefreshToken(sessionKey, session, secret ?? "");
+  const proof = rest.length > 0 ? readAccountProof(accountKey, session, rest.join(".")) : null;
+  if (!known || (rest.length > 0 && !proof)) throw new AppError("invalid_token", "Sign in again");
+  return { session, secret, proof };
 }
 
 /** The platform is asked too: a new password, a lost membership or a disabled account ends a session within 15 minutes. */
@@ -81,16 +86,17 @@ const refresh = route({
   summary: "Get new tokens for a refresh token",
   description:
     "A refresh token works once. For thirty seconds it is answered with the same next one again: the answer was lost, or " +
-    "two windows asked at once. If an earlier one comes after that, the session is ended: it was copied.",
+    "two windows asked at once. If it comes after that, or any one from before it comes, the session is ended: it was " +
+    "copied.",
   tag,
   body: refreshRequest,
   answer: signedIn,
   handler: async (call) => {
     const shown = call.body.refresh_token ?? sessionCookies(call.request).refresh;
-    const { sessionId, secret: used, proof } = splitRefreshToken(call, shown);
+    const { session, secret: used, proof } = splitRefreshToken(call, shown);
     await refuseEnded(call, proof);
-    const { sessionKey } = call.services.servers;
-    const { token: secret, hash: next } = nextSecretToken(sessionKey, "bhr", `${call.tenant.id}:${sessionId}`, used);
+    const { sessionId } = session;
+    const { token: secret, hash: next } = nextRefreshToken(call.services.servers.sessionKey, session, used);
     const given = hashSecretToken(used);
     const rotation = { sessionId, given, next, accountId: proof?.accountId ?? null };
     const member = await call.asTenant((tx) => queries.rotateSession(tx, rotation)) ??
@@ -134,9 +140,9 @@ async function endOwn(call: Call): Promise<void> {
 
 /** The cookie with the access token is gone after 15 minutes, this one is not. */
 async function endByRefreshToken(call: Call, token: string | null): Promise<void> {
-  const { sessionId, secret } = splitRefreshToken(call, token);
+  const { session, secret } = splitRefreshToken(call, token);
   const given = hashSecretToken(secret);
-  await call.asTenant((tx) => queries.endSession(tx, sessionId, "logout", given));
+  await call.asTenant((tx) => queries.endSession(tx, session.sessionId, "logout", given));
 }
 
 const showMe = route({
