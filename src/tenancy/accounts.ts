@@ -99,12 +99,14 @@ export async function redeemAccountToken(
 
 /**
  * Sets an account's password; sessions that began before cannot be refreshed and lead to no other tenant any more.
- * Gives the Unix second from which on they count.
+ * Gives the Unix second from which on they count; undefined when `verified`, the hash of the password that was shown, is not
+ * in force any more.
  */
-export function setAccountPassword(tx: Tx, accountId: string, passwordHash: string) {
+export function setAccountPassword(tx: Tx, accountId: string, passwordHash: string, verified: string | null = null) {
   return tx<{ now: number }>`update platform.accounts set password_hash = ${passwordHash}, must_change_password = false,
-    password_changed_at = now(), sessions_after = ${sessionsEnd} where id = ${accountId}
-    returning extract(epoch from sessions_after)::float8 as now`.map((rows) => rows[0]?.now ?? 0);
+    password_changed_at = now(), sessions_after = ${sessionsEnd}
+    where id = ${accountId} and (${verified}::text is null or password_hash = ${verified})
+    returning extract(epoch from sessions_after)::float8 as now`.map((rows) => rows[0]?.now);
 }
 
 /** Uses a reset link and all others of its account up; gives the account's id, or undefined when another was first. */

@@ -202,6 +202,22 @@ Deno.test(
   },
 );
 
+Deno.test("of several changes at once one counts, and the answers say which", loose, async () => {
+  const email = await someone();
+  const { access_token } = await people.enter(acme.slug, email);
+  const choices = [0, 1, 2, 3].map((i) => `a new passphrase of number ${i}`);
+  const answers = await Promise.all(choices.map((new_password, i) => {
+    const body = { current_password: PASSWORD, new_password };
+    return (i % 2 ? second : people.app).ask("POST", "/v1/auth/change-password", { token: access_token, body });
+  }));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401, 401, 401]);
+  for (const [i, { status, body }] of answers.entries()) {
+    assert.equal((await people.login(acme.slug, email, choices[i])).status, status, choices[i]);
+    if (status === 200) assert.ok(await people.works(body.access_token));
+  }
+  await people.forgetFailures();
+});
+
 Deno.test("who must change the password can do nothing else first", loose, async (t) => {
   const email = await someone();
   const before = await people.enter(acme.slug, email);

@@ -104,7 +104,8 @@ const changePassword = route({
     await acceptPassword(password, { email: member.email, field: "new_password", current });
     const hash = await call.services.passwords.hash(password);
     const tell = await tellOfChange(call, member, account.digest);
-    const authenticatedAt = await storePassword(call, accountId, { hash, tell });
+    const authenticatedAt = await storePassword(call, accountId, { hash, verified: passwordHash, tell });
+    if (authenticatedAt === undefined) throw refusal;
     await call.asTenant((tx) => endMemberSessions(tx, memberId, { reason: "password" }));
     const who = { id: accountId, authenticatedAt, mustChangePassword: false };
     return deliver(call, await signIn(call, call.tenant, { memberId, account: who, kind: "password", mfa }), session);
@@ -113,15 +114,16 @@ const changePassword = route({
 
 /**
  * Sets the password and sends the jobs that end the sessions in other tenants and tell the person. Gives the Unix second of
- * the change.
+ * the change; undefined when the password that was verified is not in force any more: of several changes at once one counts.
  */
 async function storePassword(
   call: Call,
   accountId: string,
-  { hash, tell }: { hash: string; tell: (tx: Tx) => Promise<void> },
-): Promise<number> {
+  { hash, verified, tell }: { hash: string; verified: string | null; tell: (tx: Tx) => Promise<void> },
+): Promise<number | undefined> {
   return await call.asPlatform(async (tx) => {
-    const now = await accounts.setAccountPassword(tx, accountId, hash);
+    const now = await accounts.setAccountPassword(tx, accountId, hash, verified);
+    if (now === undefined) return undefined;
     await endSessionsEverywhere(call.services, tx, { accountId, reason: "password", except: call.tenant.id });
     await tell(tx);
     return now;
