@@ -30,10 +30,14 @@ export interface AccountToken {
   expiresAt: Date;
 }
 
-/** Keeps a link; earlier ones of the same purpose for the same member or invitation stop working. */
-export function keepAccountToken(tx: Tx, token: AccountToken) {
+/**
+ * Keeps a link; earlier ones of the same purpose for the same member or invitation stop working. One at a time: of two at
+ * once neither would see the other.
+ */
+export async function keepAccountToken(tx: Tx, token: AccountToken): Promise<void> {
   const { purpose, digest, tenantId, memberId = null, invitationId = null, hash, expiresAt } = token;
-  return tx`with old as (
+  await tx`select pg_advisory_xact_lock(hashtextextended(${`link ${tenantId} ${memberId ?? invitationId}`}, 0))`;
+  await tx`with old as (
       update platform.account_tokens set used_at = now() where used_at is null and purpose = ${purpose}
         and tenant_id = ${tenantId} and (member_id = ${memberId} or invitation_id = ${invitationId})
     ), ancient as (

@@ -1,17 +1,24 @@
 // Links that were mailed to members for the first password: whom they still let in after the person was removed, shut out or
 // added again, and how many there are.
 import assert from "node:assert/strict";
-import type { TestTenant } from "../support/app.ts";
+import { keepAccountToken } from "../../src/tenancy/accounts.ts";
+import type { TestApp, TestProcess, TestTenant } from "../support/app.ts";
+import { asPlatform } from "../platform/setup.ts";
 import { loose, NEW_PASSWORD, ok, PASSWORD, People, refused } from "./auth_people.ts";
 
 let people: People;
 let acme: TestTenant;
 let globex: TestTenant;
+let second: TestProcess;
 Deno.test.beforeAll(async () => {
   people = await People.boot();
   [acme, globex] = await Promise.all([people.app.tenant("link-acme"), people.app.tenant("link-globex")]);
+  second = await people.app.secondProcess();
 });
-Deno.test.afterAll(() => people.end());
+Deno.test.afterAll(async () => {
+  await second.stop();
+  await people.end();
+});
 
 const redeem = (token: string, password = PASSWORD, { slug }: TestTenant = acme) =>
   people.post("/v1/auth/setup-password", undefined, { token, password }, slug);
@@ -114,4 +121,39 @@ Deno.test("a change of names or role ends no link", loose, async () => {
   const token = await people.invite(acme, email);
   ok(await admin("PATCH", `/v1/members/${await memberId(email)}`, { first_name: "Nina", role: "manager" }));
   ok(await redeem(token), 204);
+});
+
+Deno.test("of many links that are mailed at once one works, and a member is mailed ten at most", loose, async () => {
+  const email = "mina@links.test";
+  await people.invite(acme, email);
+  const id = await memberId(email);
+  const send = (at: Pick<TestApp, "ask">) => at.ask("POST", `/v1/members/${id}/send-link`, { token: acme.admin });
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => send(i % 2 ? second : people.app)));
+  const told = answers.map(({ status, body }) => `${status} ${body?.code ?? ""}`.trim()).sort();
+  assert.deepEqual(told, [...Array(9).fill("204"), ...Array(3).fill("409 invalid_state")]);
+  await people.app.until("ten mails", async () => (await people.mails(email)).length === 10);
+  assert.equal(await liveLinks(id), 1);
+  refused(await send(people.app), "409 invalid_state");
+  const tokens = (await people.mails(email)).map((mail) => /token=([\w.-]+)/.exec(mail)![1]);
+  const used = [];
+  for (const token of tokens) used.push((await redeem(token)).status);
+  assert.deepEqual(used.sort(), [204, ...Array(9).fill(401)]);
+  const { items } = ok(await admin("GET", `/v1/audit?operation=members.sendLink&resource_id=${id}&limit=100`)).body;
+  assert.equal(items.length, 9);
+});
+
+Deno.test("keepAccountToken() leaves one live link, however many are kept at once", loose, async () => {
+  const member = { purpose: "setup" as const, tenantId: acme.id, memberId: crypto.randomUUID() };
+  const keep = () =>
+    asPlatform(people.app.services, (tx) =>
+      keepAccountToken(tx, {
+        ...member,
+        digest: crypto.getRandomValues(new Uint8Array(32)),
+        hash: crypto.getRandomValues(new Uint8Array(32)),
+        expiresAt: new Date(Date.now() + 60_000),
+      }));
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(Array.from({ length: 8 }, keep));
+    assert.equal(await liveLinks(member.memberId), 1);
+  }
 });

@@ -1,10 +1,14 @@
 // Statements on tenant.members and their units. Removed members (deleted_at) are not shown. What changes what a member may
 // do makes access_version grow in the same statement: tokens that are out are then read anew at their next statement.
 import { json, sql, type Tx } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
 import { page } from "../../http/paging.ts";
 import type { Permissions } from "../../identity/permissions.ts";
 import { all, changes, equals, one, startsWith } from "../statements.ts";
 import type { Member, MemberChange, MemberQuery, NewMember } from "./model.ts";
+
+/** How often a member is mailed a link: nobody's mailbox is filled through us. */
+const MAX_LINKS = 10;
 
 const columns = sql`id, first_name, last_name, email, role, status, metadata, last_login_at, created_at, updated_at,
   (select coalesce(json_agg(u.unit_id order by u.unit_id), '[]') from tenant.member_units u
@@ -39,10 +43,10 @@ export function countMembers(tx: Tx) {
   );
 }
 
-/** Makes a member who has no password yet and gives the id. */
+/** Makes a member who has no password yet, and to whom a link is about to be mailed; gives the id. */
 export function createMember(tx: Tx, { first_name, last_name, email, metadata }: NewMember, role: string) {
-  return tx<{ id: string }>`insert into tenant.members (first_name, last_name, email, role, metadata)
-    values (${first_name}, ${last_name}, ${email}, ${role}, ${json(metadata)}) returning id`.map((rows) =>
+  return tx<{ id: string }>`insert into tenant.members (first_name, last_name, email, role, metadata, links_sent)
+    values (${first_name}, ${last_name}, ${email}, ${role}, ${json(metadata)}, 1) returning id`.map((rows) =>
     one(rows).id
   );
 }
@@ -67,6 +71,24 @@ export function findStanding(tx: Tx, id: string) {
         where a.role = 'admin' and a.status = 'active' and a.deleted_at is null and a.id <> m.id) as other_admins
     from tenant.members m left join tenant.roles r on r.key = m.custom_role
     where m.id = ${id} and m.deleted_at is null`.map(one);
+}
+
+/**
+ * Counts another link to set the password, and gives the member to mail it to.
+ * @throws AppError `not_found`, and `invalid_state` for who needs none, is shut out, or was sent enough of them.
+ */
+export async function countLink(tx: Tx, id: string): Promise<Member> {
+  const { joined, status } = await findStanding(tx, id);
+  if (joined || status !== "pending") {
+    throw new AppError("invalid_state", "Links are for members who have set no password yet and are not shut out");
+  }
+  const [sent] = await tx<Member>`update tenant.members set links_sent = links_sent + 1
+    where id = ${id} and links_sent < ${MAX_LINKS} returning ${columns}`;
+  if (sent) return sent;
+  throw new AppError(
+    "invalid_state",
+    `The link was mailed ${MAX_LINKS} times: remove the member and add the person anew`,
+  );
 }
 
 const writable = {
