@@ -103,7 +103,7 @@ Deno.test(
     refused(await people.post("/v1/auth/switch", token, { tenant: globex.slug }), "403 tenant_unavailable");
     await set("active");
     await place.admin`update tenant.members set status = 'suspended' where email = ${ida}`;
-    refused(await people.post("/v1/auth/switch", token, { tenant: own.slug }), "401 invalid_credentials");
+    refused(await people.post("/v1/auth/switch", token, { tenant: own.slug }), "403 forbidden");
     await place.admin`update tenant.members set status = 'active' where email = ${ida}`;
     assert.equal(await people.works(token), true, "the session here stays when the switch fails");
   },

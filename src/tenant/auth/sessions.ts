@@ -40,9 +40,15 @@ export function wrongCredentials(): AppError {
   return new AppError("invalid_credentials", "Check the address and the password, and which tenant you sign in to");
 }
 
+/** The refusal of who is known, and a member of the tenant by the platform's word, but not an active one by the tenant's. */
+function shutOut(): AppError {
+  return new AppError("forbidden", "You are no active member of this tenant: ask its administrators");
+}
+
 /**
  * Opens a session in `tenant` and gives its tokens; or a token for what must be done first.
- * @throws AppError `invalid_credentials` when there is no such active member, `mfa_required`, and what the door throws.
+ * @throws AppError `invalid_credentials` when there is no such active member, `forbidden` for one who comes from another
+ * tenant, `mfa_required`, and what the door throws.
  */
 export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): Promise<SignedIn> {
   const { services } = call;
@@ -57,7 +63,7 @@ export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): 
     if (firstFactor) await endMemberSessions(tx, memberId, { reason: "mfa" });
     return await openSession(tx, { ...session, hash }, wanted);
   });
-  if (!member) throw wrongCredentials();
+  if (!member) throw kind === "switch" ? shutOut() : wrongCredentials();
   const proof = account && {
     ...issued,
     accountId: account.id,

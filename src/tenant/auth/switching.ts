@@ -27,6 +27,7 @@ const list = route({
   method: "get",
   path: "/v1/auth/tenants",
   summary: "List the tenants that you are a member of",
+  description: "Also those that do not let you in at present: `auth.switch` is refused with `forbidden` there.",
   tag,
   callers: ["member"],
   answer: memberships,
