@@ -17,7 +17,7 @@ const noted = new Map<string, number>();
 
 /**
  * @param tenant The tenant that was entered; null on the platform.
- * @param request `beforeLookup` is called when a database has to be asked: a request with an unknown key counts against its address.
+ * @param request `beforeLookup` is called when a database has to be asked, and may throw: an address that has shown too much that is none.
  * @throws AppError `unauthorized` for a key that is unknown, revoked or expired, `token_expired` for a token whose signing
  * key the tenant has retired; what `identifyToken` throws.
  */

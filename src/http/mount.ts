@@ -96,23 +96,12 @@ interface Answering {
   admission: Admission;
 }
 
-async function answer({ asked, group, services, hosts, admission }: Answering): Promise<Response> {
-  const { request, requestId: id, route, slug, params, origin } = asked;
+async function answer(answering: Answering): Promise<Response> {
+  const { asked, services, admission } = answering;
+  const { request, requestId: id, route, params, origin } = asked;
   hostName(requestHost(request));
-  const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
-  if (shown && !shown.kind.startsWith("presented")) asked.principal = shown as Principal;
-  const byRefresh = route.orRefreshCookie && sessionCookies(request).refresh !== null;
-  if (shown || !byRefresh) refuseOthers(group, shown);
-  const byAddress = () => admission.count(limitsOfAddress(request, route.limit, services));
-  if (!shown) byAddress();
-  const tenant = asked.tenant = GROUPS[group].tenant
-    ? await admission.alongside(enterTenant(request, slug, shown, hosts, services))
-    : null;
-  const caller = asked.principal = await identify(shown, tenant, services, {
-    operation: route.operation,
-    requestId: id,
-    beforeLookup: byAddress,
-  });
+  const caller = await enter(answering);
+  const { tenant } = asked;
   if (caller) admission.count(limitsOfCaller(caller, tenant, { limit: route.limit, services }));
   const call = new BoundCall({ route, request, requestId: id, principal: caller, tenant, services, origin });
   const status = route.status ?? 200;
@@ -133,6 +122,38 @@ async function answer({ asked, group, services, hosts, admission }: Answering): 
     once(tx, call.keys, key, status, async () => checked(route, await route.handler(call)))
   );
   return send(route, status, body, repeated);
+}
+
+/**
+ * Finds out who calls, and enters the tenant that the request names. Whoever is proven to be nobody counts against the
+ * address, also where that is why the request is refused; a token or key that holds never does.
+ */
+async function enter({ asked, group, services, hosts, admission }: Answering): Promise<Principal | null> {
+  const { request, requestId, route, slug } = asked;
+  const limits = () => limitsOfAddress(request, route.limit, services);
+  let counted = false;
+  const countAddress = () => {
+    if (!counted) admission.count(limits());
+    counted = true;
+  };
+  try {
+    const shown = GROUPS[group].caller === "anyone" ? null : await authenticate(request, services.tokens);
+    if (shown && !shown.kind.startsWith("presented")) asked.principal = shown as Principal;
+    if (!shown) countAddress();
+    const byRefresh = route.orRefreshCookie && sessionCookies(request).refresh !== null;
+    if (shown || !byRefresh) refuseOthers(group, shown);
+    const { tenant: inTenant } = GROUPS[group];
+    asked.tenant = inTenant ? await admission.alongside(enterTenant(request, slug, shown, hosts, services)) : null;
+    return asked.principal = await identify(shown, asked.tenant, services, {
+      operation: route.operation,
+      requestId,
+      beforeLookup: () => admission.refuseExhausted(limits()),
+    });
+  } catch (error) {
+    const status = error instanceof AppError ? error.status : 500;
+    if (status !== 429 && (!asked.principal || status === 401)) countAddress();
+    return await admission.alongside(Promise.reject(error)); // 429 instead, over the limit
+  }
 }
 
 /** Whether a call of this route leaves nothing behind, and gives nothing out before its end. */

@@ -80,6 +80,14 @@ export class Admission {
     this.#asked = limits;
   }
 
+  /**
+   * Counts nothing, and throws AppError `rate_limited` where these are known to be used up: before a token or key is looked
+   * up that may be none. Those that are none are counted afterwards.
+   */
+  refuseExhausted(limits: Limit[]): void {
+    this.#judge(this.#limits.exhausted(limits));
+  }
+
   /** Whether the request is being counted just now and can expect to be granted. */
   get isPromising(): boolean {
     return this.#pending !== null && this.#limits.arePromising(this.#asked);

@@ -68,6 +68,12 @@ export class Allowance {
     return now < this.#emptyUntil ? this.#standing(false, now) : null;
   }
 
+  /** The refusal that a request would get at once; null where none is known. */
+  get refusal(): Standing | null {
+    const now = this.#turn();
+    return this.#held === 0 && now < this.#emptyUntil ? this.#standing(false, now) : null;
+  }
+
   /** Waits for the next take. */
   wait(): Promise<Standing> {
     return new Promise((resolve) => this.#waiting.push(resolve));

@@ -62,6 +62,11 @@ export class Limits {
     return limits.every(({ key }) => this.#kept.get(key)?.isPromising);
   }
 
+  /** Those of the limits that are known to be used up. Nothing is counted. */
+  exhausted(limits: readonly Limit[]): Standing[] {
+    return limits.map(({ key }) => this.#kept.get(key)?.refusal).filter((standing) => !!standing);
+  }
+
   /** Gives back what is held, so that the next process finds it. */
   async stop(): Promise<void> {
     this.#stopped = true;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../../src/config.ts";
 import { createEdge } from "../../src/edge.ts";
+import { newApiKey } from "../../src/identity/api_keys.ts";
 import { bootApp, MASTER_KEY, OPERATOR, type TestApp } from "../support/app.ts";
 import { adminSql } from "../support/postgres.ts";
 
@@ -10,7 +11,7 @@ const loose = { sanitizeOps: false, sanitizeResources: false };
 const STRICT = 20;
 const ANONYMOUS = 150;
 let app: TestApp;
-Deno.test.beforeAll(async () => void (app = await bootApp({ worker: false })));
+Deno.test.beforeAll(async () => void (app = await bootApp()));
 Deno.test.afterAll(() => app.stop());
 
 /** What a test asks of an edge, over a connection of its choice. */
@@ -20,6 +21,7 @@ interface Asked {
   path?: string;
   body?: unknown;
   forwarded?: string;
+  headers?: Record<string, string>;
 }
 type Fetch = (hostname: string, asked?: Asked) => Promise<Response>;
 
@@ -38,8 +40,8 @@ async function withEdges(work: (fetch: Fetch) => Promise<void>): Promise<void> {
     }))
   );
   try {
-    await work(async (hostname, { edge = 0, path = "/v1/slugs/free-slug", body, forwarded } = {}) => {
-      const headers: HeadersInit = forwarded ? { "x-forwarded-for": forwarded } : {};
+    await work(async (hostname, { edge = 0, path = "/v1/slugs/free-slug", body, forwarded, headers: more } = {}) => {
+      const headers: HeadersInit = forwarded ? { ...more, "x-forwarded-for": forwarded } : { ...more };
       const init = body ? { method: "POST", body: JSON.stringify(body) } : {};
       const request = new Request(`https://api.example.test${path}`, {
         ...init,
@@ -121,6 +123,71 @@ Deno.test(
       const mixed = await refusals(200, (i) => fetch(i % 2 ? "::ffff:198.51.100.9" : "198.51.100.9"));
       assert.equal(mixed, 200 - ANONYMOUS);
     });
+  },
+);
+
+Deno.test("what is no token and no key counts against its address, and what is one does not", loose, async () => {
+  const tenant = await app.tenant("shown");
+  const asking = { token: tenant.admin, body: { name: "K", permissions: { buildings: ["view"] } } };
+  const { key } = (await app.ask("POST", "/v1/api-keys", asking)).body;
+  const path = `/t/${tenant.slug}/v1/buildings`;
+  const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
+  const nobodys: Record<string, string>[] = [
+    {},
+    bearer("a.b.c"),
+    bearer(`${tenant.admin.slice(0, -4)}AAAA`),
+    bearer(`${key.slice(0, -1)}${key.endsWith("0") ? "1" : "0"}`),
+    { "x-api-key": "none" },
+    { authorization: "Basic none" },
+  ];
+  const somebodys = [bearer(tenant.admin), bearer(key), { "x-api-key": key }];
+  await withEdges(async (fetch) => {
+    const shown = (i: number) => ({ edge: process(i), path, headers: nobodys[i % nobodys.length] });
+    const answers = await Promise.all(Array.from({ length: 240 }, (_, i) => fetch("198.51.100.40", shown(i))));
+    const statuses = answers.map(({ status }) => status);
+    const count = (wanted: number) => statuses.filter((status) => status === wanted).length;
+    assert.deepEqual([count(401), count(429)], [ANONYMOUS, 240 - ANONYMOUS]);
+    for (const { status, headers } of answers) {
+      assert.equal(headers.get("ratelimit-policy"), `"address";q=${ANONYMOUS};w=60`);
+      assert.equal(headers.has("retry-after"), status === 429);
+    }
+    assert.equal(
+      (await fetch("198.51.100.40", { path, headers: somebodys[0] })).status,
+      200,
+      "a token at that address",
+    );
+    for (let i = 0; i < 30; i++) {
+      const { status } = await fetch("198.51.100.41", { edge: process(i), path, headers: somebodys[i % 3] });
+      assert.equal(status, 200);
+    }
+    const first = await fetch("198.51.100.41", { path, headers: nobodys[1] });
+    assert.equal(first.headers.get("ratelimit-remaining"), String(ANONYMOUS - 1), "what holds was counted");
+  });
+});
+
+Deno.test(
+  "counting what is no token asks the database seldom, and a made-up key of no tenant is counted too",
+  loose,
+  async () => {
+    const { doors } = app.services;
+    const { asPlatform } = doors;
+    let takes = 0;
+    doors.asPlatform = (context, work) => {
+      if (context.operation === "limits.take") takes++;
+      return asPlatform(context, work);
+    };
+    try {
+      for (let i = 0; i < 100; i++) {
+        const { status, headers } = await app.ask("GET", "/v1/buildings", { token: "a.b.c" });
+        assert.deepEqual([status, headers.has("ratelimit-remaining")], [401, true]);
+      }
+      assert.ok(takes <= 20, `${takes} of 100 asked the database`);
+    } finally {
+      doors.asPlatform = asPlatform;
+    }
+    const { key } = newApiKey(crypto.randomUUID());
+    const unknown = await app.ask("GET", "/v1/buildings", { token: key });
+    assert.deepEqual([unknown.status, unknown.headers.has("ratelimit-remaining")], [404, true]);
   },
 );
 

@@ -69,7 +69,7 @@ export interface Showing {
   tenant: TenantRecord;
   operation: string;
   requestId: string;
-  /** Called when a database has to be asked. */
+  /** Called before a person is looked up. */
   beforeLookup(): void;
 }
 
@@ -83,14 +83,8 @@ export async function identifyToken(services: Services, token: string, showing: 
   const iss = issuerOf(token);
   const provider = (await trusted.list(services, tenant)).find(({ issuer }) => issuer === iss);
   const rules = provider && bearerRules(provider);
-  if (!provider || !rules) {
-    beforeLookup();
-    throw new AppError("unauthorized", "The token's issuer is not trusted here");
-  }
-  const identity = await issuers.verify(token, [rules]).catch((error) => {
-    beforeLookup();
-    throw error;
-  });
+  if (!provider || !rules) throw new AppError("unauthorized", "The token's issuer is not trusted here");
+  const identity = await issuers.verify(token, [rules]);
   const person = readPerson(identity, provider, tenant);
   const key = personId(tenant.id, provider.id, person.subject);
   let member = people.get(key);
