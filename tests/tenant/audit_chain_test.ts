@@ -124,17 +124,66 @@ Deno.test("the offline check runs as a program of one file", loose, async () => 
       );
       assert.deepEqual(imports, ["node:crypto"]);
       await Deno.copyFile(source, `${dir}/offline.ts`);
-      const run = async (text: string) => {
-        await Deno.writeTextFile(`${dir}/audit.jsonl`, text);
-        const args = ["run", "--no-config", "--no-lock", "--allow-read", `${dir}/offline.ts`, `${dir}/audit.jsonl`];
-        const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: dir }).output();
-        return { code, text: new TextDecoder().decode(stdout) };
+      const run = async (text: string | null, ...args: string[]) => {
+        if (text !== null) await Deno.writeTextFile(`${dir}/audit.jsonl`, text);
+        const command = ["run", "--no-config", "--no-lock", "--allow-read", `${dir}/offline.ts`];
+        const given = args.length ? args : ["audit.jsonl"];
+        const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [...command, ...given],
+          cwd: dir,
+        }).output();
+        const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+        assert.doesNotMatch(said, /Uncaught|\n +at /, "a stack trace");
+        return { code, text: said };
       };
       const lines = await exported(tenant);
-      const sound = await run(lines.join("\n") + "\n");
+      const { head } = await verified(tenant);
+      const remembered = `${head.seq}:${head.hash}`;
+      const whole = lines.join("\n") + "\n";
+      const sound = await run(whole);
       assert.equal(sound.code, 0);
       assert.match(sound.text, /^✔ 5 entries; the chain ends with 5:[0-9a-f]{64}/);
+      for (
+        const args of [["--head", remembered, "audit.jsonl"], ["audit.jsonl", "--complete", `--head=${remembered}`]]
+      ) {
+        assert.deepEqual(await run(whole, ...args), sound, args.join(" "));
+      }
       assert.deepEqual((await run(lines.toSpliced(1, 1).join("\n"))).code, 1);
+      assert.equal((await run(whole.replace(/\}\n$/, ""))).code, 1, "cut off within the last line");
+      assert.equal((await run("")).code, 1);
+
+      const said = lines.map((line) => line.replace('{"trailer":{"complete":true', '{"trailer":{"complete":false'));
+      const part = said.toSpliced(1, 2).join("\n");
+      const partial = await run(part);
+      assert.equal(partial.code, 3);
+      assert.match(partial.text, /^PARTIAL: 3 of 5 entries, and that more were removed cannot be ruled out\n$/);
+      for (const args of [["--complete"], ["--head", remembered]]) {
+        const refused = await run(part, "audit.jsonl", ...args);
+        assert.equal(refused.code, 1);
+        assert.match(refused.text, /^✘ The export is a part, 3 of 5 entries/);
+      }
+      assert.equal(
+        (await run(part.replace('"head":{"seq":5', '"head":{"seq":2'))).code,
+        1,
+        "another number of entries",
+      );
+
+      const unusable = [
+        ["--hed", remembered],
+        ["--head"],
+        ["--head", "5"],
+        ["--head", remembered, "--head", remembered],
+        ["audit.jsonl"],
+      ];
+      for (const args of unusable) {
+        const answer = await run(whole, "audit.jsonl", ...args);
+        assert.equal(answer.code, 2, args.join(" "));
+        assert.match(answer.text, /^Give the file of an export in JSON lines/);
+      }
+      assert.match((await run(null, "missing.jsonl")).text, /^The file cannot be read/);
+      const csv = await run(await (await tenant.fetch("/v1/audit/export?format=csv")).text());
+      assert.equal(csv.code, 2);
+      assert.match(csv.text, /^This is no export in JSON lines/);
     } finally {
       await Deno.remove(dir, { recursive: true });
     }

@@ -1,4 +1,5 @@
-// Checks an exported audit with nothing but this file: `deno run --allow-read offline.ts audit.jsonl [--head <seq>:<hash>]`.
+// Checks an exported audit with nothing but this file: `deno run --allow-read offline.ts audit.jsonl [--head <seq>:<hash>]
+// [--complete]`. Exit codes: 0 sound and whole, 1 not, 2 nothing that could be checked, 3 sound as far as a part can be.
 // The server and the command line check by the same class. It must import nothing besides node:crypto, so that an auditor
 // can read it whole and run it elsewhere. What a hash covers is said in docs/decisions/0006-audit-chained-at-commit.md.
 import { createHash } from "node:crypto";
@@ -153,36 +154,94 @@ export function readHead(text: string): Head | null {
   return match && { seq: Number(match[1]), hash: match[2] };
 }
 
-/** Checks the lines of an export. */
-export function checkLines(lines: string[], remembered?: Head): ChainCheck {
-  const trailer: Trailer | undefined = lines.length ? JSON.parse(lines[lines.length - 1]).trailer : undefined;
-  const check = new ChainCheck({ complete: trailer?.complete ?? true, remembered: remembered && [remembered] });
+/** The trailer of an export; null when the line is none. */
+function trailerOf(line: string | undefined): Trailer | null {
+  try {
+    const { trailer } = JSON.parse(line ?? "");
+    const { complete, head } = trailer;
+    const isHead = head === null || readHead(`${head.seq}:${head.hash}`) !== null || head.seq === 0;
+    return typeof complete === "boolean" && isHead && JSON.stringify({ trailer }) === line ? trailer : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What came of an export: the check, and how many entries the whole chain has if the export is only a part of it. */
+export type Checked = ChainCheck & { partOf: number | null };
+
+/**
+ * Checks the lines of an export.
+ * @param remembered Where the chain once ended: only a whole export can show that this is still in it.
+ * @param options `whole`: a part will not do.
+ */
+export function checkLines(lines: string[], remembered?: Head, { whole = remembered !== undefined } = {}): Checked {
+  const trailer = trailerOf(lines.at(-1));
+  const chain = new ChainCheck({ complete: trailer?.complete ?? true, remembered: remembered && [remembered] });
+  const check: Checked = Object.assign(chain, { partOf: trailer && !trailer.complete ? trailer.head?.seq ?? 0 : null });
+  const fail = (what: string) => {
+    check.fault ??= { seq: (check.last?.seq ?? 0) + 1, what };
+    return check;
+  };
   for (const line of trailer ? lines.slice(0, -1) : lines) {
     try {
       if (!check.add(entryOf(line))) return check;
     } catch {
-      check.fault = { seq: (check.last?.seq ?? 0) + 1, what: "The line is not as it was exported" };
-      return check;
+      return fail("The line is not as it was exported");
     }
   }
-  if (!trailer) {
-    check.fault = { seq: (check.last?.seq ?? 0) + 1, what: "The last line is missing: the export was cut off" };
-  } else check.end(trailer.head);
+  if (!trailer) return fail("The last line is missing: the export was cut off");
+  if (check.partOf === null) check.end(trailer.head);
+  else if (check.partOf < (check.last?.seq ?? 0)) fail("The last line says that the chain ends before the last entry");
+  else if (whole) fail(`The export is a part, ${partOf(check)}: give one that was made without filters`);
   return check;
 }
 
-if (import.meta.main) {
-  const [file, option, head] = Deno.args;
-  const remembered = option === "--head" ? readHead(head ?? "") : undefined;
-  if (!file || remembered === null) {
-    console.error("Give the file of an export, and if you wrote one down, --head <seq>:<hash>");
-    Deno.exit(2);
+const partOf = ({ entries, partOf }: Checked) =>
+  `${entries} of ${partOf} entries, and that more were removed cannot be ruled out`;
+
+const USAGE = "Give the file of an export in JSON lines; if you wrote an end of the chain down, --head <seq>:<hash>; " +
+  "and --complete if a part will not do";
+
+/** Reads the arguments; null when they are anything but one file and the options that there are, each once. */
+function readArguments(args: readonly string[]): { file: string; head?: Head; whole: boolean } | null {
+  const files: string[] = [];
+  let head: Head | null | undefined;
+  let whole = false;
+  const left = args.flatMap((arg) => arg.startsWith("--head=") ? ["--head", arg.slice("--head=".length)] : [arg]);
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+    if (arg === "--head" && head === undefined) head = readHead(left.shift() ?? "");
+    else if (arg === "--complete" && !whole) whole = true;
+    else if (arg.startsWith("-")) return null;
+    else files.push(arg);
   }
-  const check = checkLines((await Deno.readTextFile(file)).split("\n").filter(Boolean), remembered);
-  console.log(
-    check.fault
-      ? `✘ ${check.fault.what}`
-      : `✔ ${check.entries} entries; the chain ends with ${check.last?.seq ?? 0}:${check.last?.hash ?? "-"}`,
-  );
-  Deno.exit(check.fault ? 1 : 0);
+  if (files.length !== 1 || head === null) return null;
+  return { file: files[0], head, whole: whole || head !== undefined };
 }
+
+/** Checks a file and says what came of it. Gives the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const given = readArguments(args);
+  if (!given) return tell(2, USAGE);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(given.file);
+  } catch (error) {
+    return tell(2, `The file cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+  const lines = text.split("\n").filter(Boolean);
+  if (lines.length > 0 && !lines[0].startsWith("{")) {
+    return tell(2, 'This is no export in JSON lines: export with the format "jsonl", a CSV cannot be checked');
+  }
+  const check = checkLines(lines, given.head, given);
+  if (check.fault) return tell(1, `✘ ${check.fault.what}`);
+  if (check.partOf !== null) return tell(3, `PARTIAL: ${partOf(check)}`);
+  return tell(0, `✔ ${check.entries} entries; the chain ends with ${check.last?.seq ?? 0}:${check.last?.hash ?? "-"}`);
+}
+
+function tell(code: number, text: string): number {
+  if (code === 2) console.error(text);
+  else console.log(text);
+  return code;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
