@@ -2,14 +2,18 @@
 // whether its cookies count, and which page may read the answer. Requests of programs, which send no Origin, pass through.
 import type { MiddlewareHandler } from "hono";
 import { AppError } from "../errors.ts";
+import type { Principal } from "../identity/principal.ts";
 import type { TenantRecord } from "../tenancy/directory.ts";
 import { locate, requestHost } from "../tenancy/locate.ts";
+import type { Services } from "../tenancy/services.ts";
 import { authenticate } from "./authenticate.ts";
 import { requestId } from "./call.ts";
 import { cookieLines, type CookieRules, cookieRules, dropCookies, receiveCookies } from "./cookies.ts";
 import { allowReading, answerPreflight, atTenantHost, isPreflight, pathSlug } from "./cors.ts";
 import { isKnown, isOriginOf, isSameHost, readOrigin, type Site } from "./origin.ts";
 import { problem } from "./problem.ts";
+import { originOf, type Refused, tellRefusal } from "./refused.ts";
+import { type Route, tenantRoutes } from "./route.ts";
 import { secured } from "./security_headers.ts";
 
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -42,7 +46,8 @@ export function guardBrowsers(site: Site): MiddlewareHandler {
         await next();
       }
     } catch (error) {
-      c.res = refuse(request, error, site);
+      const route = c.req.matchedRoutes.map(({ handler }) => tenantRoutes.get(handler)).find((found) => found);
+      c.res = await refuse(request, error, route, site);
       await request.body?.cancel().catch(() => {}); // an upload that was refused is not read to its end
     }
     if (c.res.status < 200) return; // an upgraded connection has no headers any more
@@ -57,9 +62,11 @@ export function guardBrowsers(site: Site): MiddlewareHandler {
   };
 }
 
-/** The answer to a request that does not reach its route. */
-function refuse(request: Request, error: unknown, { services }: Site): Response {
+/** The answer to a request that does not reach its route. The audit of the tenant is told. */
+async function refuse(request: Request, error: unknown, route: Route | undefined, site: Site): Promise<Response> {
+  const { services, hosts } = site;
   const id = requestId(request);
+  if (route) tellRefusal(services, hosts, await whatWasAsked(request, id, route, services), error);
   const answer = problem(error, id);
   answer.headers.set("x-request-id", id);
   const origin = request.headers.get("origin")?.slice(0, 300) ?? null;
@@ -69,6 +76,20 @@ function refuse(request: Request, error: unknown, { services }: Site): Response 
     reason: String(error),
   });
   return answer;
+}
+
+/** A request that does not reach its route, as far as it is known. */
+async function whatWasAsked(request: Request, id: string, route: Route, { tokens }: Services): Promise<Refused> {
+  const shown = await authenticate(request, tokens).catch(() => null);
+  return {
+    request,
+    requestId: id,
+    route,
+    slug: pathSlug(request),
+    principal: shown && !shown.kind.startsWith("presented") ? shown as Principal : null,
+    tenant: null,
+    origin: originOf(request),
+  };
 }
 
 /**
@@ -83,7 +104,10 @@ async function judge(request: Request, site: Guarded): Promise<Reader | null> {
   if (byCookie && changes) refuseForms(request);
   if (given === null) {
     if (byCookie && !comesFromHere(request)) {
-      if (changes) throw refusal("A request with cookies must say where it comes from");
+      if (changes) {
+        const detail = 'Send "Origin" with cookies, as browsers do, or the token as "Authorization: Bearer …"';
+        throw new AppError("origin_refused", detail);
+      }
       dropCookies(request);
     }
     return null;
@@ -94,14 +118,12 @@ async function judge(request: Request, site: Guarded): Promise<Reader | null> {
   const own = origin !== null && tenant !== null && isOriginOf(tenant, origin, site);
   // No tenant: a token that has expired, or a route of the platform. Its refusal may be read, nothing else.
   const known = origin !== null && tenant === null && await isKnown(origin, site);
-  if (changes && !(own || (known && !byCookie))) throw refusal("This origin is not one of the tenant's");
+  if (changes && !(own || (known && !byCookie))) {
+    throw new AppError("origin_refused", 'This origin is not one of the tenant\'s; list it with "origins.set"');
+  }
   if (!own) dropCookies(request);
   if (!own && !known) return null;
   return { origin: origin!, when: own ? "always" : "refused", credentials: own && await atTenantHost(request, site) };
-}
-
-function refusal(detail: string): AppError {
-  return new AppError("origin_refused", `${detail}; list it with "origins.set"`);
 }
 
 /**

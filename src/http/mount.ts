@@ -11,7 +11,6 @@ import { hostName, requestHost } from "../tenancy/locate.ts";
 import type { Services } from "../tenancy/services.ts";
 import { authenticate, type Shown } from "./authenticate.ts";
 import { BoundCall, requestId } from "./call.ts";
-import { clientAddress } from "./client_address.ts";
 import { sessionCookies } from "./cookies.ts";
 import { enterTenant } from "./enter_tenant.ts";
 import { type Group, GROUPS } from "./groups.ts";
@@ -21,8 +20,8 @@ import { readInput } from "./input.ts";
 import { describe } from "./openapi.ts";
 import { problem } from "./problem.ts";
 import { Admission, limitsOfAddress, limitsOfCaller } from "./rate_limit.ts";
-import { type Asked, tellRefusal } from "./refused.ts";
-import type { Route } from "./route.ts";
+import { type Asked, originOf, tellRefusal } from "./refused.ts";
+import { type Route, tenantRoutes } from "./route.ts";
 import { bannerOf, enterVisit } from "./visiting.ts";
 
 /** What mounting needs. */
@@ -37,7 +36,9 @@ export function mount({ app, services, hosts }: Mounting, group: Group, routes: 
   for (const route of routes) {
     const path = route.path.replace(/\{(\w+)\}/g, ":$1");
     const paths = GROUPS[group].tenant ? [path, `/t/:tenant_slug${path}`] : [path];
-    app.on(route.method.toUpperCase(), paths, (c) => serve(c, route, group, services, hosts));
+    const handler = (c: Context) => serve(c, route, group, services, hosts);
+    if (GROUPS[group].tenant) tenantRoutes.set(handler, route);
+    app.on(route.method.toUpperCase(), paths, handler);
     app.openAPIRegistry.registerPath(describe(route, group));
   }
 }
@@ -167,7 +168,9 @@ function refuseOthers(group: Group, shown: Shown | null): void {
   if (caller === "anyone") return;
   if (!shown) throw new AppError("unauthorized", 'Send an access token as "Authorization: Bearer …"');
   const ofPlatform = shown.kind === "presented_key" ? shown.tenantId === null : shown.kind === "operator";
-  if (ofPlatform !== (caller === "operator")) throw new AppError("forbidden", `This is for ${caller}s only`);
+  if (ofPlatform === (caller === "operator")) return;
+  const who = caller === "operator" ? "operators and their keys" : "members of the tenant and keys of the tenant";
+  throw new AppError("forbidden", `This is for ${who} only: use a token or key of theirs`);
 }
 
 /** What is known of a request before anything is decided. */
@@ -175,12 +178,6 @@ function askedOf(c: Context, requestId: string, route: Route): Asked {
   const request = c.req.raw;
   const { tenant_slug: slug = null, ...params } = c.req.param() as Record<string, string>;
   return { request, requestId, route, slug, params, principal: null, tenant: null, origin: originOf(request) };
-}
-
-/** Where a request came from, for sessions and the audit. */
-function originOf(request: Request) {
-  const agent = request.headers.get("user-agent");
-  return { address: clientAddress(request), agent: agent === null ? null : agent.slice(0, 400) };
 }
 
 function checked(route: Route, value: unknown): unknown {

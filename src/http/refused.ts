@@ -6,6 +6,7 @@ import type { TenantRecord } from "../tenancy/directory.ts";
 import { type Hosts, locate, requestHost } from "../tenancy/locate.ts";
 import { type Refusal, refusalsOf } from "../tenancy/refusals.ts";
 import type { Services } from "../tenancy/services.ts";
+import { clientAddress } from "./client_address.ts";
 import type { Route } from "./route.ts";
 
 /** What is known of a request when it is refused. */
@@ -22,6 +23,9 @@ export interface Asked {
   origin: { address: string | null; agent: string | null };
 }
 
+/** What is told of a refused request: a part of its route is enough. */
+export type Refused = Omit<Asked, "route" | "params"> & { route: Pick<Route, "operation" | "path"> };
+
 /** Decisions about access. An expired token is none: programs find that out by asking. */
 const DECISIONS = [
   "unauthorized",
@@ -30,10 +34,18 @@ const DECISIONS = [
   "forbidden",
   "tenant_mismatch",
   "context_refused",
+  "too_many_attempts",
+  "origin_refused",
 ];
 
+/** Where a request came from, for sessions and the audit. */
+export function originOf(request: Request): Asked["origin"] {
+  const agent = request.headers.get("user-agent");
+  return { address: clientAddress(request), agent: agent === null ? null : agent.slice(0, 400) };
+}
+
 /** Enters the refusal where it belongs, some time after the answer. */
-export function tellRefusal(services: Services, hosts: Hosts, asked: Asked, error: unknown): void {
+export function tellRefusal(services: Services, hosts: Hosts, asked: Refused, error: unknown): void {
   if (!(error instanceof AppError) || !DECISIONS.includes(error.code)) return;
   refusalsOf(services).recordSoon(entriesOf(services, hosts, asked, error));
 }
@@ -41,13 +53,14 @@ export function tellRefusal(services: Services, hosts: Hosts, asked: Asked, erro
 async function entriesOf(
   services: Services,
   hosts: Hosts,
-  asked: Asked,
+  asked: Refused,
   error: AppError,
 ): Promise<[TenantRecord, Refusal][]> {
   const { principal, request, requestId, route, origin } = asked;
   const refusal: Refusal = {
     operation: route.operation,
     resource: `${request.method} ${route.path}`,
+    proven: principal !== null,
     reason: error.code,
     requestId,
     origin,
@@ -65,7 +78,7 @@ async function entriesOf(
 }
 
 /** The tenants that a request names which was refused before one was entered. */
-async function namedBy(services: Services, hosts: Hosts, asked: Asked, error: AppError): Promise<TenantRecord[]> {
+async function namedBy(services: Services, hosts: Hosts, asked: Refused, error: AppError): Promise<TenantRecord[]> {
   if (error.code === "tenant_mismatch") return Array.isArray(error.cause) ? error.cause : [];
   const { request, slug, principal } = asked;
   const sources = {

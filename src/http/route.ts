@@ -3,6 +3,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { Work } from "../db/doors.ts";
 import type { Tx } from "../db/sql.ts";
+import type { Code } from "../errors.ts";
 import type { Permission, Permissions } from "../identity/permissions.ts";
 import type { Duty, ImpersonatorPrincipal, MemberPrincipal, TenantPrincipal } from "../identity/principal.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -104,6 +105,10 @@ export interface RouteSpec<
   readOnly?: boolean;
   /** `strict` where secrets could be guessed (login, reset); `none` for what must always answer (health). */
   limit?: RouteLimit;
+  /** Errors that are its own, beside those of its group: for the OpenAPI document. */
+  errors?: readonly Code[];
+  /** Whether it may send the browser on to another page. */
+  redirects?: boolean;
   /** Status of success; 200 if absent. */
   status?: 200 | 201 | 202 | 204;
   /** Schema of the answer; null for 204; "stream" where the handler gives a Response. */
@@ -127,3 +132,6 @@ export function route<
 >(spec: RouteSpec<P, Q, B, A>): Route {
   return spec as unknown as Route;
 }
+
+/** The routes in tenants by their handlers in the app: for what refuses a request before it reaches its own. */
+export const tenantRoutes = new WeakMap<object, Route>();

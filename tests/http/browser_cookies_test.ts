@@ -75,7 +75,9 @@ Deno.test("a change by cookie from anywhere else is refused, and nothing is chan
     { referer: `${A}/` },
   ];
   for (const headers of silent) {
-    answered(await make({ cookie, headers }), 403, "origin_refused", JSON.stringify(headers));
+    const answer = await make({ cookie, headers });
+    answered(answer, 403, "origin_refused", JSON.stringify(headers));
+    assert.doesNotMatch(answer.body.detail, /origins\.set/, "there is no origin to list");
   }
   for (const method of ["PUT", "PATCH", "DELETE"]) {
     answered(

@@ -99,19 +99,6 @@ Deno.test("a process that stops enters what it has counted", loose, async () => 
   }
 });
 
-Deno.test("Refusals bounds what one tenant gets, whatever is refused", loose, async () => {
-  const tenant = await freshTenant();
-  const { services } = await testPlatform();
-  const record = (await services.directory.byId(tenant.id))!;
-  const refusals = new Refusals(services);
-  for (let i = 0; i < 200; i++) {
-    refusals.record(record, { operation: `made.up_${i}`, resource: "GET /", reason: "forbidden", requestId: "r" });
-  }
-  await refusals.flush();
-  const rows = await tenant.asTenant((tx) => tx`select seq from tenant.audit where action = 'refused'`);
-  assert.equal(rows.length, 20);
-});
-
 Deno.test("Refusals.record() survives a tenant that cannot be entered", loose, async () => {
   const tenant = await freshTenant();
   const { services } = await testPlatform();
