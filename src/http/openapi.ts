@@ -8,7 +8,7 @@ import type { Route } from "./route.ts";
 const ALWAYS: Code[] = ["invalid_request", "internal", "overloaded"];
 
 function possibleErrors(route: Route, group: Group): Code[] {
-  const codes = [...ALWAYS];
+  const codes = [...ALWAYS, ...route.errors ?? []];
   if (route.limit !== "none") codes.push("rate_limited");
   if (GROUPS[group].caller !== "anyone") codes.push("unauthorized", "forbidden");
   if (GROUPS[group].tenant) codes.push("tenant_mismatch", "not_found", "unknown_host");
@@ -32,12 +32,17 @@ function errorAnswers(route: Route, group: Group): RouteConfig["responses"] {
   );
 }
 
+const REDIRECT = {
+  description: "Go on at the page in `Location`",
+  headers: { location: { schema: { type: "string" as const, format: "uri" } } },
+};
+
 function success(route: Route): RouteConfig["responses"] {
   if (route.answer === null) return { 204: { description: "Done" } };
   const content = route.answer === "stream"
     ? Object.fromEntries((route.answerTypes ?? ["application/octet-stream"]).map((t) => [t, { schema: z.string() }]))
     : { "application/json": { schema: route.answer } };
-  return { [route.status ?? 200]: { description: "Success", content } };
+  return { [route.status ?? 200]: { description: "Success", content }, ...(route.redirects && { 303: REDIRECT }) };
 }
 
 function headers(route: Route, group: Group) {

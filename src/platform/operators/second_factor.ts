@@ -58,6 +58,7 @@ export const secondFactor = route({
   summary: "Finish logging in as an operator with a second factor",
   description: "A code works once. After five wrong ones, or five minutes, begin with the password again.",
   tag: "Operators",
+  errors: ["invalid_credentials", "invalid_token", "too_many_attempts"],
   body: secondFactorRequest,
   answer: session,
   handler: async (call) => {

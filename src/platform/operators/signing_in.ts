@@ -25,6 +25,7 @@ export const logIn = route({
   summary: "Log in as an operator of the platform",
   description: "After five wrong passwords in a row there is a wait, longer with each, at most 15 minutes.",
   tag,
+  errors: ["invalid_credentials", "too_many_attempts"],
   body: login,
   answer: signedIn,
   handler: async (call) => {
@@ -52,6 +53,7 @@ export const setPassword = route({
   path: "/v1/operators/set-password",
   summary: "Set an operator's password with the link from the mail; all tokens end",
   tag,
+  errors: ["invalid_token"],
   body: passwordSetting,
   status: 204,
   answer: null,

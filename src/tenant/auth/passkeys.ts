@@ -97,6 +97,7 @@ const byPasskey = route({
   summary: "Sign in with a passkey alone",
   description: "The device must have checked the person; that counts as two factors.",
   tag: "Signing in",
+  errors: ["invalid_credentials", "invalid_token"],
   body: passkeySignIn,
   answer: signedIn,
   handler: async (call) => {

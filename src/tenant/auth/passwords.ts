@@ -30,6 +30,7 @@ const setupPassword = route({
     "Who has an account already, from another tenant, gives the password of that account. Links of members who were " +
     "removed or shut out since are refused.",
   tag,
+  errors: ["invalid_credentials", "invalid_token", "too_many_attempts"],
   body: setupRequest,
   status: 204,
   answer: null,
@@ -158,6 +159,7 @@ const resetPassword = route({
   path: "/v1/auth/reset-password",
   summary: "Set a new password with the link from the mail; all sessions in all tenants end",
   tag,
+  errors: ["invalid_token"],
   body: resetRequest,
   status: 204,
   answer: null,

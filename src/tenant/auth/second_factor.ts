@@ -116,6 +116,7 @@ const secondFactor = route({
   summary: "Finish signing in with a second factor",
   description: "A code works once. After five wrong ones, or five minutes, begin with the password again.",
   tag: "Signing in",
+  errors: ["invalid_credentials", "invalid_token", "too_many_attempts"],
   body: secondFactorRequest,
   answer: signedIn,
   handler: async (call) => {

@@ -26,6 +26,7 @@ const login = route({
   summary: "Sign in with e-mail address and password",
   description: "After five wrong passwords in a row there is a wait, longer with each, at most 15 minutes.",
   tag,
+  errors: ["invalid_credentials", "too_many_attempts"],
   body: credentials,
   answer: signedIn,
   handler: async (call) => {
@@ -89,6 +90,7 @@ const refresh = route({
     "two windows asked at once. If it comes after that, or any one from before it comes, the session is ended: it was " +
     "copied.",
   tag,
+  errors: ["invalid_token"],
   body: refreshRequest,
   answer: signedIn,
   handler: async (call) => {

@@ -74,6 +74,8 @@ const callback = route({
     "Sends the browser on to the page that began, with the answer in the fragment, which no server sees; or " +
     "shows the answer. It signs nobody in: the page does, with `auth.oidcFinish`.",
   tag,
+  errors: ["invalid_token"],
+  redirects: true,
   query: oidcCallback,
   answer: "stream",
   answerTypes: ["application/json"],
@@ -98,6 +100,7 @@ const finish = route({
     "Works once. The session counts in this tenant only. Refused with `forbidden` for people who are no members " +
     "and may not join by themselves.",
   tag,
+  errors: ["invalid_token", "oidc_failed"],
   body: oidcFinish,
   answer: signedIn,
   handler: async (call) => {

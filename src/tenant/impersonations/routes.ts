@@ -17,6 +17,7 @@ const begin = route({
   summary: "Begin an operator's visit with its one-time token",
   tag,
   limit: "strict",
+  errors: ["invalid_token"],
   body: beginBody,
   answer: begun,
   handler: async (call) => {

@@ -111,6 +111,7 @@ const show = route({
   path: "/v1/invitations/show",
   summary: "Show the invitation of a link",
   tag,
+  errors: ["invalid_token"],
   body: shownRequest,
   readOnly: true,
   answer: shownInvitation,
@@ -139,6 +140,7 @@ const acceptOne = route({
     "nobody else's account can accept. Refused with `plan_limit` when the tenant has all the members of its plan: the " +
     "link works again as soon as there is room.",
   tag,
+  errors: ["invalid_credentials", "invalid_token", "too_many_attempts"],
   body: acceptance,
   status: 204,
   answer: null,
