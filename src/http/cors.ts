@@ -5,8 +5,8 @@ import type { TenantRecord } from "../tenancy/directory.ts";
 import { isKnown, isOriginOf, readOrigin, type Site } from "./origin.ts";
 
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, " +
-  "X-Requested-With, X-Tenant";
+const REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, " +
+  "X-Request-Id, X-Requested-With, X-Tenant";
 const ANSWER_HEADERS = "Content-Disposition, ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Limit, " +
   "RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Impersonation, X-Request-Id";
 /** How long a browser may remember a preflight, in seconds: an origin that is taken off the list is refused anyway. */

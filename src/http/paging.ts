@@ -8,6 +8,13 @@ import { AppError } from "../errors.ts";
 /** The largest page. */
 export const MAX_LIMIT = 200;
 
+/** A whole number in a query or path, in plain decimal digits: `Number()` alone would also read "0x10", "1e2" and " 5". */
+export function wholeNumber(min: number, max: number) {
+  return z.string().regex(/^(0|[1-9]\d{0,15})$/, `Give a whole number from ${min} to ${max}, in digits`)
+    .transform(Number).pipe(z.number().int().min(min).max(max))
+    .openapi({ type: "integer", minimum: min, maximum: max });
+}
+
 /** What a list was asked for. */
 export interface PageRequest {
   limit: number;
@@ -24,8 +31,8 @@ export function pageQuery<F extends z.ZodRawShape>(
 ) {
   const orders = options.sort.flatMap((name) => [name, `-${name}`]);
   return z.strictObject({
-    limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(50)
-      .openapi({ description: `Rows a page, 1 to ${MAX_LIMIT}` }),
+    limit: wholeNumber(1, MAX_LIMIT).prefault("50")
+      .openapi({ type: "integer", default: 50, description: `Rows a page, 1 to ${MAX_LIMIT}` }),
     cursor: z.string().min(1).max(1000).optional().openapi({ description: "The `next` of the page before" }),
     sort: z.enum(orders as [string, ...string[]]).default(options.defaultSort ?? options.sort[0])
       .openapi({ description: "Column to sort by; a leading `-` turns the order round" }),

@@ -79,6 +79,7 @@ Deno.test("every list refuses bad pages, orders, filters and parameters", loose,
   const wrong = [
     ..."limit=0 limit=-1 limit=201 limit=1e9 limit=1.5 limit=abc limit=99999999999999999999 limit=NaN".split(" "),
     ..."sort=tenant_id sort=--name sort= sort=name;drop cursor= cursor=xyz cursor=%00 cursor=W10".split(" "),
+    ..."limit= limit=0x10 limit=1e2 limit=%205 limit=5%20 limit=%2B5 limit=05 limit=0b1 limit=5.0".split(" "),
     ..."nonsense=1 limit=1&limit=1 sort=created_at&sort=created_at tenant_id=1 __proto__=1 constructor=1".split(" "),
     ..."limit=%00 search=%00&nonsense=1 limit[]=1 LIMIT=1 limit=%ED%A0%80".split(" "),
   ];

@@ -130,7 +130,7 @@ Deno.test("a preflight at the platform's host allows any tenant's origin and tel
     const answer = await preflight(`${PUBLIC}/v1/buildings`, origin);
     answered(answer, 204);
     readableBy(answer, origin);
-    assert.match(answer.headers.get("access-control-allow-headers")!, /Authorization.*X-Tenant/);
+    assert.match(answer.headers.get("access-control-allow-headers")!, /Authorization.*X-API-Key.*X-Tenant/);
     assert.match(answer.headers.get("access-control-allow-methods")!, /PATCH/);
     assert.equal(answer.headers.get("access-control-allow-credentials"), null);
   }

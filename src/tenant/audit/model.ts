@@ -1,6 +1,6 @@
 // The audit as callers see it.
 import { z } from "@hono/zod-openapi";
-import { pageQuery } from "../../http/paging.ts";
+import { pageQuery, wholeNumber } from "../../http/paging.ts";
 import { text } from "../fields.ts";
 
 const hash = z.string().openapi({ description: "SHA-256, hexadecimal" });
@@ -51,7 +51,7 @@ export type AuditQuery = z.output<typeof auditQuery>;
 export const exportQuery = z.strictObject({ format: z.enum(["csv", "jsonl"]).default("jsonl"), ...filters });
 export type ExportFormat = z.output<typeof exportQuery>["format"];
 
-export const bySeq = z.strictObject({ seq: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) });
+export const bySeq = z.strictObject({ seq: wholeNumber(1, Number.MAX_SAFE_INTEGER) });
 
 export const verifyQuery = z.strictObject({
   head: z.string().regex(/^[1-9]\d{0,14}:[0-9a-f]{64}$/, 'Give "<seq>:<hash>"').optional()
