@@ -148,6 +148,21 @@ Deno.test("a rotated key works beside the new one until it runs out", loose, asy
   for (const key of [old.key, last.key]) assert.equal((await tenants(key, other)).status, 200);
 });
 
+Deno.test("the key in another's place keeps its end, and rotations that come at once make one key", loose, async () => {
+  const old = await make(support.token, { name: "Ends", expires_at: "2199-11-29T19:00:00Z" });
+  const rotate = (at: TestProcess, id = old.id, body = {}) =>
+    at.ask("POST", `/v1/operator-keys/${id}/rotate`, { token: support.token, body });
+  const answers = await Promise.all([app, other, app, other, app, other].map((at) => rotate(at)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409, 409, 409, 409]);
+  refused(answers.find(({ status }) => status === 409)!, "409 invalid_state");
+  const { body: next } = answers.find(({ status }) => status === 201)!;
+  assert.equal(Date.parse(next.expires_at), Date.parse("2199-11-29T19:00:00Z"));
+  const { body: last } = await rotate(app, next.id, { expires_at: null });
+  assert.equal(last.expires_at, null);
+  assert.equal((await app.ask("DELETE", `/v1/operator-keys/${next.id}`, { token: support.token })).status, 204);
+  assert.equal((await rotate(app)).status, 201);
+});
+
 Deno.test("a key ends with its operator, and follows what the operator may do", loose, async () => {
   const superadmin = await app.operator();
   const { id, email, token } = await addOperator(app, "superadmin");

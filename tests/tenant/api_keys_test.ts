@@ -167,6 +167,38 @@ Deno.test("a rotated key works beside the new one until it runs out", loose, asy
   refused(await rotate(next.id, 1), "404 not_found");
 });
 
+Deno.test("the key in another's place ends when that one would have, or as it was asked", loose, async () => {
+  const expires_at = "2199-11-29T19:00:00.000Z";
+  const rotate = async (id: string, body: unknown) => {
+    const { status, body: next } = await app.ask("POST", `/v1/api-keys/${id}/rotate`, { token: tenant.admin, body });
+    assert.equal(status, 201, JSON.stringify(next));
+    return next;
+  };
+  const next = await rotate((await make({ expires_at })).id, { overlap_hours: 1 });
+  assert.equal(Date.parse(next.expires_at), Date.parse(expires_at));
+  const sooner = await rotate(next.id, { expires_at: "2198-01-01T00:00:00Z" });
+  assert.equal(Date.parse(sooner.expires_at), Date.parse("2198-01-01T00:00:00Z"));
+  assert.equal((await rotate(sooner.id, { expires_at: null })).expires_at, null);
+  assert.equal((await rotate((await make()).id, {})).expires_at, null);
+  const past = { token: tenant.admin, body: { expires_at: "2001-01-01T00:00:00Z" } };
+  refused(await app.ask("POST", `/v1/api-keys/${(await make()).id}/rotate`, past), "400 invalid_request");
+});
+
+Deno.test("rotations that come at once make one key; when that is revoked there can be another", loose, async () => {
+  const { id } = await make({ name: "Twice" });
+  const rotate = (at = app) => at.ask("POST", `/v1/api-keys/${id}/rotate`, { token: tenant.admin, body: {} });
+  const answers = await Promise.all([app, other, app, other, app, other].map((at) => rotate(at as typeof app)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409, 409, 409, 409]);
+  refused(answers.find(({ status }) => status === 409)!, "409 invalid_state");
+  const { body: made } = answers.find(({ status }) => status === 201)!;
+  const { body } = await app.ask("GET", "/v1/api-keys?limit=200", { token: tenant.admin });
+  const successors = body.items.filter((key: { replaces: string }) => key.replaces === id);
+  assert.deepEqual(successors.map((key: { id: string }) => key.id), [made.id]);
+  refused(await rotate(), "409 invalid_state");
+  await app.ask("DELETE", `/v1/api-keys/${made.id}`, { token: tenant.admin });
+  assert.equal((await rotate()).status, 201);
+});
+
 Deno.test("a key has a limit of its own beside the tenant's", loose, async () => {
   const { key } = await make({ requests_per_minute: 5 });
   const answers = [];

@@ -76,6 +76,10 @@ const rotate = route({
   method: "post",
   path: "/v1/operator-keys/{id}/rotate",
   summary: "Make a new key in the place of this one of yours; both work for a while",
+  description:
+    "The new key ends when this one would have, unless `expires_at` says otherwise. Refused with `invalid_state` while a " +
+    "key that works is in its place already: a call that comes twice makes one key. If its answer was lost, revoke that " +
+    "key and rotate this one again.",
   tag,
   roles: EVERYBODY,
   people: true,
@@ -87,7 +91,7 @@ const rotate = route({
     const { id: operatorId } = call.operator;
     const { key, ...kept } = newApiKey(null);
     return await call.asPlatform(async (tx) => {
-      const row = await rotateKey(tx, call.params.id, { operatorId, ...kept }, call.body.overlap_hours);
+      const row = await rotateKey(tx, call.params.id, { operatorId, ...kept }, call.body);
       if (!row) throw noSuchKey();
       const data = { key: row.id, role: row.role, hint: row.hint, replaces: row.replaces };
       await recordEvent(tx, { type: "operator.key_made", actor: `operator:${operatorId}`, data });

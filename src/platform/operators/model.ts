@@ -101,18 +101,22 @@ export const shownOperatorKey = operatorKey.extend({
   key: z.string().openapi({ description: "The key: it is shown this once" }),
 }).openapi("ShownOperatorKey");
 
+const keyEnds = z.iso.datetime({ offset: true }).nullable()
+  .refine((until) => until === null || Date.parse(until) > Date.now(), "Name a time to come");
+
 export const newOperatorKey = z.strictObject({
   name,
   role: role.optional().openapi({ description: "What it acts as: your own role; superadmins may name any" }),
-  expires_at: z.iso.datetime({ offset: true }).nullable().default(null)
-    .refine((until) => until === null || Date.parse(until) > Date.now(), "Name a time to come"),
+  expires_at: keyEnds.default(null),
 }).openapi("NewOperatorKey");
 
 export const operatorKeyRotation = z.strictObject({
   overlap_hours: z.int().min(0).max(720).default(24).openapi({
     description: "How long the old key works beside the new one",
   }),
+  expires_at: keyEnds.optional().openapi({ description: "When the new key ends; left out: when this one would have" }),
 }).openapi("RotateOperatorKey");
+export type OperatorKeyRotation = z.output<typeof operatorKeyRotation>;
 
 export const operatorKeyQuery = pageQuery({
   sort: ["created_at"],

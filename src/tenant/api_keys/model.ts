@@ -32,7 +32,11 @@ export const rotation = z.strictObject({
   overlap_hours: z.int().min(0).max(720).default(24).openapi({
     description: "How long the old key works beside the new one",
   }),
+  expires_at: expires_at.optional().openapi({
+    description: "When the new key ends; left out: when this one would have",
+  }),
 }).openapi("RotateApiKey");
+export type Rotation = z.output<typeof rotation>;
 
 export const apiKey = z.object({
   ...rowFields,

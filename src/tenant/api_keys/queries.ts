@@ -1,8 +1,9 @@
 // Statements on tenant.api_keys. Every change makes access_version grow, so that it bites at the key's next statement.
 import { json, sql, type Tx } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
 import { page } from "../../http/paging.ts";
 import { all, one } from "../statements.ts";
-import type { ApiKey, KeyChange, KeyQuery, NewKey } from "./model.ts";
+import type { ApiKey, KeyChange, KeyQuery, NewKey, Rotation } from "./model.ts";
 
 const columns = sql`id, name, hint, permissions, expires_at, requests_per_minute, created_by, last_used_at, revoked_at,
   replaces, created_at, updated_at`;
@@ -58,14 +59,30 @@ export function revokeKey(tx: Tx, id: string) {
     access_version = access_version + 1, updated_at = now() where id = ${id} returning ${columns}`.map(one);
 }
 
-/** A new key in the place of a live one, which ends `overlapHours` from now. Throws `not_found`. */
-export function rotateKey(tx: Tx, id: string, { hash, hint, createdBy }: KeptKey, overlapHours: number) {
-  return tx<ApiKey>`with old as (
+/**
+ * A new key in the place of a live one, which ends `overlap_hours` from now. Ask after `lockAccess`: of two at once the
+ * second is refused. Throws `not_found`, and `invalid_state` for a key that has a live one in its place already.
+ */
+export async function rotateKey(
+  tx: Tx,
+  id: string,
+  { hash, hint, createdBy }: KeptKey,
+  { overlap_hours: overlapHours, expires_at: until }: Rotation,
+): Promise<ApiKey> {
+  const [next] = await tx<{ id: string }>`select id from tenant.api_keys where replaces = ${id} and ${live}
+    and exists (select from tenant.api_keys where id = ${id} and ${live}) limit 1`;
+  if (next) {
+    throw new AppError("invalid_state", `The key "${next.id}" is in its place already: rotate or revoke that one`);
+  }
+  return await tx<ApiKey>`with found as (
+      select id, name, permissions, requests_per_minute, expires_at from tenant.api_keys where id = ${id} and ${live}
+    ), shortened as (
       update tenant.api_keys set access_version = access_version + 1, updated_at = now(),
         expires_at = least(expires_at, now() + make_interval(hours => ${overlapHours}))
-      where id = ${id} and ${live} returning id, name, permissions, requests_per_minute
+      where id in (select id from found)
     )
-    insert into tenant.api_keys (name, hint, key_hash, permissions, requests_per_minute, created_by, replaces)
-    select name, ${hint}, ${hash}, permissions, requests_per_minute, ${createdBy}, id from old
-    returning ${columns}`.map(one);
+    insert into tenant.api_keys (name, hint, key_hash, permissions, expires_at, requests_per_minute, created_by, replaces)
+    select name, ${hint}, ${hash}, permissions,
+      case when ${until === undefined} then expires_at else ${until ?? null} end, requests_per_minute, ${createdBy}, id
+    from found returning ${columns}`.map(one);
 }

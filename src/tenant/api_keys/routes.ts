@@ -82,6 +82,10 @@ const rotate = route({
   method: "post",
   path: "/v1/api-keys/{id}/rotate",
   summary: "Make a new key in the place of this one; both work for a while",
+  description:
+    "The new key ends when this one would have, unless `expires_at` says otherwise. Refused with `invalid_state` while a " +
+    "key that works is in its place already: a call that comes twice makes one key. If its answer was lost, revoke that " +
+    "key and rotate this one again.",
   tag,
   can: "api_keys.edit",
   callers,
@@ -94,12 +98,7 @@ const rotate = route({
     const row = await call.asTenant(async (tx) => {
       await lockAccess(tx);
       refuse(call, (await queries.getKey(tx, call.params.id)).permissions);
-      return await queries.rotateKey(
-        tx,
-        call.params.id,
-        { ...kept, createdBy: call.memberId },
-        call.body.overlap_hours,
-      );
+      return await queries.rotateKey(tx, call.params.id, { ...kept, createdBy: call.memberId }, call.body);
     });
     return { ...row, key };
   },
