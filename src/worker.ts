@@ -5,11 +5,13 @@ import { PROVISION_QUEUE, provisionTenant } from "./platform/provisioning/jobs.t
 import { publish, REFERENCE_QUEUE } from "./platform/reference/jobs.ts";
 import type { Handler, QueueDefinition } from "./queue/queue.ts";
 import { END_SESSIONS_QUEUE, endSessionsOfMember } from "./tenancy/accounts/end_sessions.ts";
-import { relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
+import { MAIL_QUEUE, relayAll, runTenantJob, TENANT_QUEUE, type TenantJob } from "./tenancy/jobs.ts";
 import type { Services } from "./tenancy/services.ts";
 import { noteCheckpoints } from "./tenant/audit/checkpoints.ts";
 import { CHANGED_QUEUE, FORGOT_QUEUE, mailChange, mailReset } from "./tenant/auth/jobs.ts";
+import { jobs as invitations } from "./tenant/invitations/jobs.ts";
 import { jobs as invoices } from "./tenant/invoices/jobs.ts";
+import { jobs as members } from "./tenant/members/jobs.ts";
 import { jobs as reports } from "./tenant/reports/jobs.ts";
 
 /** Every queue. */
@@ -18,6 +20,7 @@ export const QUEUES: QueueDefinition[] = [
   REFERENCE_QUEUE,
   RETIRE_QUEUE,
   TENANT_QUEUE,
+  MAIL_QUEUE,
   END_SESSIONS_QUEUE,
   FORGOT_QUEUE,
   CHANGED_QUEUE,
@@ -26,7 +29,7 @@ export const QUEUES: QueueDefinition[] = [
 
 /** Every kind of tenant job, by its name. */
 export const KINDS: ReadonlyMap<string, TenantJob> = new Map<string, TenantJob>(
-  [...invoices, ...reports].map((job) => [job.kind, job]),
+  [...invitations, ...invoices, ...members, ...reports].map((job) => [job.kind, job]),
 );
 
 /** The handler of each queue. */
@@ -40,6 +43,7 @@ export function handlers(services: Services): Map<string, Handler> {
     [CHANGED_QUEUE.name, (job) => mailChange(services, job)],
     [OPERATOR_CHANGED_QUEUE.name, (job) => mailOperatorChange(services, job)],
     [TENANT_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
+    [MAIL_QUEUE.name, (job) => runTenantJob(services, KINDS, job)],
   ]);
 }
 
@@ -52,6 +56,7 @@ const CONCURRENCY: Record<string, { concurrency: number; perTenant?: number }> =
   [CHANGED_QUEUE.name]: { concurrency: 1 },
   [OPERATOR_CHANGED_QUEUE.name]: { concurrency: 1 },
   [TENANT_QUEUE.name]: { concurrency: 4, perTenant: 2 },
+  [MAIL_QUEUE.name]: { concurrency: 4, perTenant: 2 },
 };
 
 /** How often jobs that were committed but not handed over are looked for, in milliseconds. */

@@ -11,8 +11,8 @@ revoke all on all routines in schema tenant from public, :"tenant_login";
 
 call app.isolate('tenant.members');
 grant select on tenant.members to :"tenant_login";
-grant insert (id, first_name, last_name, email, role, status, account_id, metadata, links_sent) on tenant.members to :"tenant_login";
-grant update (first_name, last_name, email, role, status, account_id, access_version, metadata, links_sent, last_login_at, updated_at, deleted_at) on tenant.members to :"tenant_login";
+grant insert (id, first_name, last_name, email, role, status, account_id, locale, metadata, links_sent) on tenant.members to :"tenant_login";
+grant update (first_name, last_name, email, role, status, account_id, access_version, locale, metadata, links_sent, last_login_at, updated_at, deleted_at) on tenant.members to :"tenant_login";
 -- No DELETE: members are removed by deleted_at, what they did stays attributable.
 
 call app.isolate('tenant.sessions');

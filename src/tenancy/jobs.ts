@@ -12,7 +12,7 @@ import type { TenantRecord } from "./directory.ts";
 import { eachTenant } from "./each_tenant.ts";
 import type { Services } from "./services.ts";
 
-/** The queue that all jobs of tenants go through; a tenant's share of it is bounded. */
+/** The queue that jobs of tenants go through; a tenant's share of it is bounded. */
 export const TENANT_QUEUE: QueueDefinition = {
   name: "tenant.jobs",
   retryLimit: 3,
@@ -20,6 +20,20 @@ export const TENANT_QUEUE: QueueDefinition = {
   retryDelayMax: 300,
   expireInSeconds: 900,
 };
+
+/** The queue of jobs that send mail (`mail.…`). A mail server that is away for hours loses none. */
+export const MAIL_QUEUE: QueueDefinition = {
+  name: "tenant.mails",
+  retryLimit: 20,
+  retryDelay: 5,
+  retryDelayMax: 900,
+  expireInSeconds: 60,
+};
+
+/** The queue that a kind of job goes through. */
+function queueOf(kind: string): QueueDefinition {
+  return kind.startsWith("mail.") ? MAIL_QUEUE : TENANT_QUEUE;
+}
 
 /** What a job's handler works with. */
 export interface TenantJobCall<P> {
@@ -77,12 +91,13 @@ export async function relay(services: Services, tenant: TenantRecord): Promise<n
   const reading = await services.targets.context(tenant, { ...entering, readOnly: true });
   const waiting = await services.doors.asTenant(
     reading,
-    (tx) => tx<{ id: string }>`select id from tenant.jobs where relayed_at is null order by id limit 500`,
+    (tx) =>
+      tx<{ id: string; kind: string }>`select id, kind from tenant.jobs where relayed_at is null order by id limit 500`,
   );
   if (waiting.length === 0) return 0;
   const ids = waiting.map((row) => row.id);
-  for (const id of ids) {
-    await services.queue.send(TENANT_QUEUE.name, {}, { id, tenantId: tenant.id, plan: tenant.plan });
+  for (const { id, kind } of waiting) {
+    await services.queue.send(queueOf(kind).name, {}, { id, tenantId: tenant.id, plan: tenant.plan });
   }
   const writing = await services.targets.context(tenant, { ...entering, readOnly: false });
   await services.doors.asTenant(

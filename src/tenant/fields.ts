@@ -30,6 +30,16 @@ export const month = z.string().regex(/^(19|20|21)\d\d-(0[1-9]|1[0-2])$/, 'Use y
 /** An exact number; a string, since JSON's numbers are not exact. */
 export const decimal = z.string().openapi({ description: "An exact decimal number, as a string", example: "241.35" });
 
+/** A BCP 47 tag, written as RFC 5646 wants it. */
+export const languageTag = z.string().min(2).max(35).transform((tag, context) => {
+  try {
+    return Intl.getCanonicalLocales(tag)[0];
+  } catch {
+    context.addIssue({ code: "custom", message: 'Use a language tag, as in "de" or "fr-CA"' });
+    return z.NEVER;
+  }
+}).openapi({ type: "string", example: "fr-CA" });
+
 /** The `search` filter of a list: what the named column begins with. */
 export function searchBy(column: string) {
   return text(100).optional().openapi({ description: `Rows whose ${column} begins with this, without regard to case` });

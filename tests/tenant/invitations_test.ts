@@ -104,6 +104,7 @@ Deno.test("invitations.resend ends the link before, invitations.revoke every lin
   assert.equal(resent.sends, 2);
   const newer = await people.mailedToken(email, 1);
   assert.notEqual(newer, token);
+  await app.until("the link before ends", async () => (await open("show", { token })).status === 401);
   refused(await accept(token), "401 invalid_token");
   ok(await open("show", { token: newer }));
   ok(await admin("POST", `/v1/invitations/${id}/revoke`));

@@ -2,21 +2,13 @@
 import { z } from "@hono/zod-openapi";
 import { pageQuery } from "../../http/paging.ts";
 import { password, token } from "../auth/model.ts";
-import { rowFields, searchBy, text } from "../fields.ts";
+import { languageTag, rowFields, searchBy, text } from "../fields.ts";
 import { unitIds } from "../members/model.ts";
 import { roleKey } from "../roles/model.ts";
 
 const status = z.enum(["pending", "accepted", "revoked", "expired"]);
 
-/** A BCP 47 tag, written as RFC 5646 wants it. */
-const locale = z.string().min(2).max(35).transform((tag, context) => {
-  try {
-    return Intl.getCanonicalLocales(tag)[0];
-  } catch {
-    context.addIssue({ code: "custom", message: 'Use a language tag, as in "de" or "fr-CA"' });
-    return z.NEVER;
-  }
-}).openapi({ type: "string", example: "fr-CA", description: "Language of the mail; by default the tenant's" });
+const locale = languageTag.openapi({ description: "Language of the mail; by default the tenant's" });
 
 export const newInvitation = z.strictObject({
   email: z.email().max(254),
@@ -36,8 +28,8 @@ export const invitation = z.object({
   message: z.string().nullable(),
   status,
   invited_by: z.uuid().nullable().openapi({ description: "The member; null for a program" }),
-  sends: z.number().int().openapi({ description: "How often it was given to the mail" }),
-  sent_at: z.string().nullable(),
+  sends: z.number().int().openapi({ description: "How often its mail was asked for" }),
+  sent_at: z.string().nullable().openapi({ description: "When the mail server last took its mail; null: not yet" }),
   expires_at: z.string(),
   accepted_at: z.string().nullable(),
   member_id: z.uuid().nullable(),

@@ -58,7 +58,7 @@ export async function insertInvitation(
       (email, role, unit_ids, locale, message, invited_by, expires_at)
     values (${email}, ${role}, ${unitIds}, ${locale}, ${message ?? null}, ${invitedBy}, now() + ${LIFE}::interval)
     returning id`;
-  await tx`update tenant.invitations set sends = 1, sent_at = now() where id = ${made.id}`;
+  await tx`update tenant.invitations set sends = 1 where id = ${made.id}`;
   return made.id;
 }
 
@@ -67,11 +67,16 @@ export async function countSend(tx: Tx, id: string): Promise<Invitation> {
   const { status, sends } = await getInvitation(tx, id);
   if (status !== "pending" && status !== "expired") throw new AppError("invalid_state", `The invitation is ${status}`);
   if (sends >= MAX_SENDS) throw new AppError("invalid_state", `It was sent ${sends} times: revoke it and invite again`);
-  const [sent] = await tx<Invitation>`update tenant.invitations set sends = sends + 1, sent_at = now(),
+  const [sent] = await tx<Invitation>`update tenant.invitations set sends = sends + 1,
       expires_at = now() + ${LIFE}::interval, updated_at = now()
     where id = ${id} and status = 'pending' and sends < ${MAX_SENDS} returning ${columns}`;
   if (!sent) throw new AppError("invalid_state", "The invitation was changed meanwhile");
   return sent;
+}
+
+/** Notes that the mail server has the mail. */
+export function noteSent(tx: Tx, id: string) {
+  return tx`update tenant.invitations set sent_at = now() where id = ${id}`;
 }
 
 /** Revokes an open invitation; throws `not_found`, and `invalid_state` for an accepted one. */
@@ -127,13 +132,13 @@ export function lockInvitation(tx: Tx, id: string) {
 /** Makes the active member that an invitation is for; throws `already_exists` when the address has one by now. */
 export async function joinByInvitation(
   tx: Tx,
-  { id, email, role }: OpenedInvitation,
+  { id, email, role, locale }: OpenedInvitation,
   { first_name, last_name, accountId }: Pick<Acceptance, "first_name" | "last_name"> & { accountId: string },
 ): Promise<string> {
   const [member] = await tx<
     { id: string }
-  >`insert into tenant.members (first_name, last_name, email, role, status, account_id)
-    values (${first_name}, ${last_name}, ${email}, ${role}, 'active', ${accountId})
+  >`insert into tenant.members (first_name, last_name, email, role, status, account_id, locale)
+    values (${first_name}, ${last_name}, ${email}, ${role}, 'active', ${accountId}, ${locale})
     returning id`;
   await tx`with entered as (
       insert into tenant.member_units (member_id, unit_id)

@@ -8,7 +8,7 @@ import { endInvitationLinks } from "../../tenancy/accounts/inviting.ts";
 import { byId } from "../fields.ts";
 import { giveRole, lockAccess } from "../roles/granting.ts";
 import { accept, openLink } from "./accepting.ts";
-import { sendInvitation } from "./mail.ts";
+import { mail } from "./jobs.ts";
 import { acceptance, invitation, invitationQuery, newInvitation, shownInvitation, shownRequest } from "./model.ts";
 import * as queries from "./queries.ts";
 
@@ -44,7 +44,8 @@ const create = route({
   path: "/v1/invitations",
   summary: "Invite somebody: a mail with a link goes to the address",
   description:
-    "The link works once, for seven days. Nobody can give a role that holds what they do not hold themselves. The " +
+    "The link works once, for seven days. The mail is tried again for hours where the mail server is away: `jobs.list` tells, " +
+    "by the kind `mail.invitation`. Nobody can give a role that holds what they do not hold themselves. The " +
     "plan's number of members is asked when the invitation is accepted.",
   tag,
   can: "invitations.create",
@@ -59,7 +60,7 @@ const create = route({
       const role = await giveRole(tx, call, call.body.role);
       const { locale = call.tenant.locale, ...body } = call.body;
       const id = await queries.insertInvitation(tx, { ...body, locale }, { role, invitedBy: call.memberId });
-      call.afterCommit(() => sendInvitation(call, id));
+      await call.enqueue(tx, mail.kind, { invitation_id: id, send: 1 });
       return await queries.getInvitation(tx, id);
     }),
 });
@@ -68,7 +69,7 @@ const resend = route({
   operation: "invitations.resend",
   method: "post",
   path: "/v1/invitations/{id}/resend",
-  summary: "Send the mail again with a new link; the one before stops working",
+  summary: "Send the mail again with a new link; the one before stops working when it is on its way",
   description: "The seven days begin anew. An invitation is mailed at most ten times.",
   tag,
   can: "invitations.create",
@@ -80,7 +81,7 @@ const resend = route({
       await lockAccess(tx);
       const sent = await queries.countSend(tx, call.params.id);
       await giveRole(tx, call, sent.role);
-      call.afterCommit(() => sendInvitation(call, sent.id));
+      await call.enqueue(tx, mail.kind, { invitation_id: sent.id, send: sent.sends });
       return sent;
     }),
 });

@@ -1,11 +1,13 @@
 // Members as callers see them. A password or its hash never leaves.
 import { z } from "@hono/zod-openapi";
 import { pageQuery } from "../../http/paging.ts";
-import { changeOf, rowFields, searchBy, text } from "../fields.ts";
+import { changeOf, languageTag, rowFields, searchBy, text } from "../fields.ts";
 import { roleKey } from "../roles/model.ts";
 
 const status = z.enum(["pending", "active", "inactive", "suspended", "archived"]);
 const metadata = z.record(z.string().max(100), z.unknown());
+
+const locale = languageTag.nullable().openapi({ description: "Language of mails to the member; null: the tenant's" });
 
 /** Units of a member; each one once. */
 export const unitIds = z.array(z.uuid()).max(200).transform((ids) => [...new Set(ids)])
@@ -17,6 +19,7 @@ export const newMember = z.strictObject({
   email: z.email().max(254),
   role: roleKey.optional().openapi({ description: "By default the tenant's default role" }),
   unit_ids: unitIds.default([]),
+  locale: locale.default(null),
   metadata: metadata.default({}),
 }).openapi("NewMember");
 export type NewMember = z.output<typeof newMember>;
@@ -27,6 +30,7 @@ export const memberChange = changeOf({
   role: roleKey,
   status: z.enum(["active", "inactive", "suspended", "archived"])
     .openapi({ description: "Only active members may sign in; who never did becomes pending again" }),
+  locale,
   metadata,
 }).openapi("MemberChange");
 export type MemberChange = z.output<typeof memberChange>;
@@ -40,6 +44,7 @@ export const member = z.object({
   email: z.string(),
   role: z.string(),
   status,
+  locale: z.string().nullable(),
   unit_ids: z.array(z.string()),
   metadata: z.record(z.string(), z.unknown()),
   last_login_at: z.string().nullable(),

@@ -10,7 +10,8 @@ import type { Member, MemberChange, MemberQuery, NewMember } from "./model.ts";
 /** How often a member is mailed a link: nobody's mailbox is filled through us. */
 const MAX_LINKS = 10;
 
-const columns = sql`id, first_name, last_name, email, role, status, metadata, last_login_at, created_at, updated_at,
+const columns =
+  sql`id, first_name, last_name, email, role, status, locale, metadata, last_login_at, created_at, updated_at,
   (select coalesce(json_agg(u.unit_id order by u.unit_id), '[]') from tenant.member_units u
     where u.member_id = members.id) as unit_ids`;
 
@@ -44,11 +45,20 @@ export function countMembers(tx: Tx) {
 }
 
 /** Makes a member who has no password yet, and to whom a link is about to be mailed; gives the id. */
-export function createMember(tx: Tx, { first_name, last_name, email, metadata }: NewMember, role: string) {
-  return tx<{ id: string }>`insert into tenant.members (first_name, last_name, email, role, metadata, links_sent)
-    values (${first_name}, ${last_name}, ${email}, ${role}, ${json(metadata)}, 1) returning id`.map((rows) =>
+export function createMember(tx: Tx, { first_name, last_name, email, locale, metadata }: NewMember, role: string) {
+  return tx<
+    { id: string }
+  >`insert into tenant.members (first_name, last_name, email, role, locale, metadata, links_sent)
+    values (${first_name}, ${last_name}, ${email}, ${role}, ${locale}, ${json(metadata)}, 1) returning id`.map((rows) =>
     one(rows).id
   );
+}
+
+/** A member who has set no password yet and is not shut out, as its mail needs it; undefined for everybody else. */
+export function findWaiting(tx: Tx, id: string) {
+  return tx<Pick<Member, "email" | "first_name" | "locale">>`select email, first_name, locale from tenant.members m
+    where id = ${id} and deleted_at is null and status = 'pending' and account_id is null
+      and not exists (select from tenant.identities i where i.member_id = m.id)`.map((rows) => rows[0]);
 }
 
 /** A member as far as it must be known to change what the member may do. */
@@ -74,17 +84,17 @@ export function findStanding(tx: Tx, id: string) {
 }
 
 /**
- * Counts another link to set the password, and gives the member to mail it to.
+ * Counts another link to set the password.
  * @throws AppError `not_found`, and `invalid_state` for who needs none, is shut out, or was sent enough of them.
  */
-export async function countLink(tx: Tx, id: string): Promise<Member> {
+export async function countLink(tx: Tx, id: string): Promise<void> {
   const { joined, status } = await findStanding(tx, id);
   if (joined || status !== "pending") {
     throw new AppError("invalid_state", "Links are for members who have set no password yet and are not shut out");
   }
-  const [sent] = await tx<Member>`update tenant.members set links_sent = links_sent + 1
-    where id = ${id} and links_sent < ${MAX_LINKS} returning ${columns}`;
-  if (sent) return sent;
+  const { count } = await tx`update tenant.members set links_sent = links_sent + 1
+    where id = ${id} and links_sent < ${MAX_LINKS}`;
+  if (count > 0) return;
   throw new AppError(
     "invalid_state",
     `The link was mailed ${MAX_LINKS} times: remove the member and add the person anew`,
@@ -96,6 +106,7 @@ const writable = {
   last_name: sql`last_name`,
   role: sql`role`,
   status: sql`status`,
+  locale: sql`locale`,
   metadata: sql`metadata`,
 };
 

@@ -6,7 +6,7 @@ import { endMemberLinks, endMembership } from "../../tenancy/accounts.ts";
 import { byId } from "../fields.ts";
 import { giveRole, lockAccess } from "../roles/granting.ts";
 import { changeMember, moveMember, refuseOverPlan, takeOut } from "./changing.ts";
-import { sendSetupLink } from "./links.ts";
+import { mail } from "./jobs.ts";
 import { member, memberChange, memberQuery, memberUnits, newMember } from "./model.ts";
 import { countLink, createMember, getMember, listMembers, setUnits } from "./queries.ts";
 
@@ -42,6 +42,7 @@ const create = route({
   path: "/v1/members",
   summary: "Add a member; a link to set the password goes to the address",
   description:
+    "The mail is tried again for hours where the mail server is away: `jobs.list` tells, by the kind `mail.setup`. " +
     "Nobody can give a role that holds what they do not hold themselves. Refused with `plan_limit` when the " +
     "tenant has all the members of its plan.",
   tag,
@@ -58,9 +59,8 @@ const create = route({
       const role = await giveRole(tx, call, call.body.role);
       const id = await createMember(tx, call.body, role);
       if (call.body.unit_ids.length) await setUnits(tx, id, call.body.unit_ids);
-      const made = await getMember(tx, id);
-      call.afterCommit(() => sendSetupLink(call, made));
-      return made;
+      await call.enqueue(tx, mail.kind, { member_id: id });
+      return await getMember(tx, id);
     }),
 });
 
@@ -68,7 +68,7 @@ const update = route({
   operation: "members.update",
   method: "patch",
   path: "/v1/members/{id}",
-  summary: "Change a member: names, role, status, metadata",
+  summary: "Change a member: names, role, status, language, metadata",
   description:
     "Role and status hold at the member's next request; who is shut out loses the links that were mailed, too. Refused " +
     "with `last_admin` when nobody would be left to administer the tenant, and for members who hold more than the caller.",
@@ -109,7 +109,7 @@ const sendLink = route({
   operation: "members.sendLink",
   method: "post",
   path: "/v1/members/{id}/send-link",
-  summary: "Mail the link to set the password again; the one before stops working",
+  summary: "Mail the link to set the password again; the one before stops working when it is on its way",
   description: "A member is mailed at most ten.",
   tag,
   can: "members.edit",
@@ -119,8 +119,8 @@ const sendLink = route({
   answer: null,
   handler: (call) =>
     call.asTenant(async (tx) => {
-      const waiting = await countLink(tx, call.params.id);
-      call.afterCommit(() => sendSetupLink(call, waiting));
+      await countLink(tx, call.params.id);
+      await call.enqueue(tx, mail.kind, { member_id: call.params.id });
     }),
 });
 
