@@ -2,6 +2,7 @@
 // people sign in, real meter data goes in, a queued job bills it, and nobody sees anybody else's rows.
 // It can be told again on kept data: what exists is found and not made twice.
 import type { Local } from "../cli/local.ts";
+import { signInAdmin } from "./admin.ts";
 import { application, CAST, type Organisation } from "./cast.ts";
 import { Client } from "./client.ts";
 import { checkIsolation, type IsolationResult } from "./isolation.ts";
@@ -105,8 +106,7 @@ export async function becomeTenant(
   const known = await client.list(`/v1/tenants?search=${who.slug}`, { token: operator });
   const existed = known.some((tenant: { slug: string }) => tenant.slug === who.slug);
   const provisioned = existed ? null : await provision(local, client, operator, who, password);
-  const credentials = { email: who.admin.email, password };
-  const { access_token: token } = await client.call("POST", "/v1/auth/login", { tenant: who.slug, body: credentials });
+  const token = await signInAdmin(client, who, password);
   const me = await client.call("GET", "/v1/auth/me", { token });
   const tenant = await client.call("GET", `/v1/tenants/${me.tenant.id}`, { token: operator });
   const placement = {
