@@ -1,5 +1,6 @@
 // Schemas of fields that several modules of the sample domain share, and the three shapes that every row has.
 import { z } from "@hono/zod-openapi";
+import { BE_SEEN, canBeSeen } from "../http/typed_text.ts";
 
 /** The path of one row. */
 export const byId = z.strictObject({ id: z.uuid() });
@@ -11,9 +12,9 @@ export const rowFields = {
   updated_at: z.string().openapi({ format: "date-time" }),
 };
 
-/** Text that people type: trimmed, not empty. */
+/** Text that people type: trimmed, not empty, with something to be seen. */
 export function text(max: number) {
-  return z.string().trim().min(1).max(max);
+  return z.string().trim().min(1).max(max).refine(canBeSeen, BE_SEEN);
 }
 
 /** An ISO 3166-1 alpha-2 code. */

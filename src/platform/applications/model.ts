@@ -1,6 +1,7 @@
 // What an organisation sends to become a tenant, the states of that application, and what is answered of it.
 // The password of a customer's server comes in here and is never part of an answer.
 import { z } from "@hono/zod-openapi";
+import { BE_SEEN, canBeSeen } from "../../http/typed_text.ts";
 import { STEP_NAMES } from "../provisioning/model.ts";
 import { slugSchema } from "../tenants/slug.ts";
 import { tierSchema } from "../tenants/model.ts";
@@ -35,7 +36,8 @@ const NO_NUL = /^[^\u0000]*$/;
 const ADDRESS =
   /^(?=[^@]{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/i;
 
-const line = (max: number) => z.string().trim().min(1).max(max).regex(ONE_LINE, "Use one line");
+const line = (max: number) =>
+  z.string().trim().min(1).max(max).regex(ONE_LINE, "Use one line").refine(canBeSeen, BE_SEEN);
 const prose = (max: number) => z.string().trim().max(max).regex(NO_NUL, "Leave out NUL characters");
 
 function isTimeZone(name: string): boolean {

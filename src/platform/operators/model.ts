@@ -1,5 +1,6 @@
 // People who run the platform, what they log in with, and their keys. Passwords and keys are never in an answer but once.
 import { z } from "@hono/zod-openapi";
+import { BE_SEEN, canBeSeen } from "../../http/typed_text.ts";
 import { pageQuery } from "../../http/paging.ts";
 import { secondFactorWanted } from "../../http/second_factors.ts";
 
@@ -9,7 +10,7 @@ export type OperatorRole = typeof OPERATOR_ROLES[number];
 
 const role = z.enum(OPERATOR_ROLES);
 const status = z.enum(["active", "disabled"]);
-const name = z.string().trim().min(1).max(100);
+const name = z.string().trim().min(1).max(100).refine(canBeSeen, BE_SEEN);
 const instant = z.iso.datetime();
 
 export const operatorAnswer = z.object({

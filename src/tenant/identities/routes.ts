@@ -3,11 +3,10 @@
 import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { type Call, route } from "../../http/route.ts";
-import { builtInRole } from "../../identity/permissions.ts";
 import { personId } from "../../tenancy/external/person.ts";
 import { byId } from "../fields.ts";
-import { findStanding } from "../members/queries.ts";
-import { lockAccess, refuseBeyond } from "../roles/granting.ts";
+import { changeable } from "../members/changing.ts";
+import { lockAccess } from "../roles/granting.ts";
 import { hasMember } from "../sessions/queries.ts";
 import { identities, ofMemberById } from "./model.ts";
 import { listIdentities, unlinkIdentity } from "./queries.ts";
@@ -101,9 +100,7 @@ const removeOfMember = route({
   handler: (call) =>
     call.asTenant(async (tx) => {
       const { id: memberId, identity_id: id } = call.params;
-      await lockAccess(tx);
-      const { role, status, effective, other_admins: others } = await findStanding(tx, memberId);
-      refuseBeyond(call, effective ?? builtInRole(role)?.permissions ?? {}, "The member holds");
+      const { role, status, other_admins: others } = await changeable(tx, call, memberId);
       const last = role === "admin" && status === "active" && others === 0;
       if (await unlink(tx, call, { memberId, id, evenTheOnlyWay: !last })) return;
       throw new AppError(

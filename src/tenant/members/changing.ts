@@ -16,8 +16,8 @@ export async function refuseOverPlan(tx: Tx, { tenant }: Pick<Call, "tenant">): 
   throw new AppError("plan_limit", `The plan "${tenant.plan}" allows ${members} members: remove one, or ask for more`);
 }
 
-/** Locks, and gives how the member stands, who is the caller's to change. */
-async function changeable(tx: Tx, call: Granter, id: string): Promise<Standing> {
+/** Locks, and gives how the member stands, who is the caller's to change. @throws AppError `not_found`, `forbidden` */
+export async function changeable(tx: Tx, call: Granter, id: string): Promise<Standing> {
   await lockAccess(tx);
   const standing = await findStanding(tx, id);
   const held = standing.effective ?? builtInRole(standing.role)?.permissions ?? {};
@@ -34,11 +34,6 @@ function refuseWithoutAdmin({ role, status, other_admins }: Standing): void {
 /** Changes a member; sessions end when it is not active any more. */
 export async function changeMember(tx: Tx, call: Granter, id: string, change: MemberChange): Promise<void> {
   const { role, status } = change;
-  if (role === undefined && status === undefined) {
-    await findStanding(tx, id);
-    await updateMember(tx, id, change);
-    return;
-  }
   const standing = await changeable(tx, call, id);
   if (role !== undefined && role !== standing.role) await giveRole(tx, call, role);
   const next = status === "active" && !standing.joined ? "pending" : status;

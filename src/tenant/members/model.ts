@@ -5,7 +5,26 @@ import { changeOf, languageTag, rowFields, searchBy, text } from "../fields.ts";
 import { roleKey } from "../roles/model.ts";
 
 const status = z.enum(["pending", "active", "inactive", "suspended", "archived"]);
-const metadata = z.record(z.string().max(100), z.unknown());
+const METADATA_BYTES = 16 * 1024;
+const METADATA_DEPTH = 8;
+
+/** Whether values lie no deeper in each other than this: what is deeper some programs cannot read at all. */
+function isFlat(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((inner) => isFlat(inner, levels - 1));
+}
+
+const fits = (value: unknown) => new TextEncoder().encode(JSON.stringify(value)).length <= METADATA_BYTES;
+
+const metadata = z.record(z.string().max(100), z.unknown())
+  .refine((value) => isFlat(value, METADATA_DEPTH), {
+    message: `Nest values at most ${METADATA_DEPTH} deep`,
+    abort: true,
+  })
+  .refine(fits, `Keep it within ${METADATA_BYTES / 1024} KB of JSON`)
+  .openapi({
+    description: `Of your own; at most ${METADATA_BYTES / 1024} KB of JSON, nested at most ${METADATA_DEPTH} deep`,
+  });
 
 const locale = languageTag.nullable().openapi({ description: "Language of mails to the member; null: the tenant's" });
 
@@ -54,6 +73,10 @@ export type Member = z.output<typeof member>;
 
 export const memberQuery = pageQuery({
   sort: ["last_name", "created_at"],
-  filters: { role: roleKey.optional(), status: status.optional(), search: searchBy("e-mail address") },
+  filters: {
+    role: roleKey.optional(),
+    status: status.optional(),
+    search: searchBy("e-mail address, first or last name"),
+  },
 });
 export type MemberQuery = z.output<typeof memberQuery>;

@@ -23,7 +23,8 @@ export function listMembers(tx: Tx, query: MemberQuery, unitId?: string) {
   });
   const wanted = all([
     sql`deleted_at is null`,
-    startsWith(sql`email_key`, query.search),
+    sql`(${startsWith(sql`email_key`, query.search)} or ${startsWith(sql`lower(first_name) collate "C"`, query.search)}
+      or ${startsWith(sql`lower(last_name) collate "C"`, query.search)})`,
     equals(sql`role`, query.role),
     equals(sql`status`, query.status),
     unitId === undefined ? sql`true` : sql`id in (select member_id from tenant.member_units where unit_id = ${unitId})`,

@@ -71,7 +71,8 @@ const update = route({
   summary: "Change a member: names, role, status, language, metadata",
   description:
     "Role and status hold at the member's next request; who is shut out loses the links that were mailed, too. Refused " +
-    "with `last_admin` when nobody would be left to administer the tenant, and for members who hold more than the caller.",
+    "with `last_admin` when nobody would be left to administer the tenant, and with `forbidden` for members who hold more " +
+    "than the caller, whatever is changed.",
   tag,
   can: "members.edit",
   params: byId,

@@ -89,11 +89,14 @@ export function storeReckoned(tx: Tx, changed: OwnRole[], touched: string[]) {
 
 /** Removes a role that nobody has; throws `not_found`, and `still_referenced` while somebody or something names it. */
 export async function deleteRole(tx: Tx, key: string): Promise<void> {
-  const [uses] = await tx<{ settings: boolean; providers: string | null; roles: string | null; members: number }>`select
+  const [uses] = await tx<
+    { settings: boolean; providers: string | null; roles: string | null; members: number; invitation: string | null }
+  >`select
       exists (select from tenant.access_settings where default_role = ${key}) as settings,
       (select min(name) from tenant.identity_providers where join_role = ${key}) as providers,
       (select min(key) from tenant.roles where ${key} = any(includes)) as roles,
-      (select count(*)::int from tenant.members where custom_role = ${key}) as members`;
+      (select count(*)::int from tenant.members where custom_role = ${key}) as members,
+      (select min(id::text) from tenant.invitations where custom_role = ${key}) as invitation`;
   const by = uses.members > 0
     ? `${uses.members === 1 ? "a member has" : `${uses.members} members have`} it`
     : uses.settings
@@ -102,6 +105,8 @@ export async function deleteRole(tx: Tx, key: string): Promise<void> {
     ? `the role "${uses.roles}" includes it`
     : uses.providers !== null
     ? `who joins by "${uses.providers}" gets it`
+    : uses.invitation !== null
+    ? `the invitation "${uses.invitation}" gives it, revoke it first`
     : null;
   if (by) throw new AppError("still_referenced", `The role "${key}" cannot be removed: ${by}`);
   await tx`delete from tenant.roles where key = ${key} returning key`.map(one);

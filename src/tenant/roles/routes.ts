@@ -116,7 +116,8 @@ const remove = route({
   method: "delete",
   path: "/v1/roles/{key}",
   summary: "Remove a role of your own",
-  description: "Refused with `still_referenced` while somebody has it, a role includes it, or it is the default.",
+  description:
+    "Refused with `still_referenced` while somebody has or is invited to it, a role includes it, or it is the default.",
   tag,
   can: "roles.delete",
   params: byKey,

@@ -1,9 +1,10 @@
 // Who is signed in where: one's own sessions, and those of members for who looks after them. An ended session stops at its
 // next statement, whatever process serves it.
 import { AppError } from "../../errors.ts";
-import { type Call, route } from "../../http/route.ts";
+import { route } from "../../http/route.ts";
 import { endMemberSessions } from "../../tenancy/accounts/end_sessions.ts";
 import { byId } from "../fields.ts";
+import { changeable } from "../members/changing.ts";
 import { revocation, sessions } from "./model.ts";
 import { hasMember, listSessions, revokeSession } from "./queries.ts";
 
@@ -68,7 +69,9 @@ const ofMember = route({
   handler: async (call) => {
     const current = call.memberId === null ? null : call.member.sessionId;
     const items = await call.asTenant((tx) => listSessions(tx, call.params.id, current));
-    if (items.length === 0) await mustExist(call, call.params.id);
+    if (items.length === 0 && !await call.asTenant((tx) => hasMember(tx, call.params.id))) {
+      throw new AppError("not_found");
+    }
     return { items };
   },
 });
@@ -78,25 +81,22 @@ const revokeOfMember = route({
   method: "post",
   path: "/v1/members/{id}/sessions/revoke",
   summary: "End a member's sessions in this tenant, all or one",
+  description: "Refused with `forbidden` for a member who may do more than the caller.",
   tag,
   can: "sessions.revoke",
   params: byId,
   body: revocation,
   status: 204,
   answer: null,
-  handler: async (call) => {
-    const { id } = call.params;
-    const { session_id: sessionId } = call.body;
-    await mustExist(call, id);
-    if (sessionId === undefined) {
-      await call.asTenant((tx) => endMemberSessions(tx, id, { reason: "revoked" }));
-    } else if (!await call.asTenant((tx) => revokeSession(tx, id, sessionId))) throw new AppError("not_found");
-  },
+  handler: (call) =>
+    call.asTenant(async (tx) => {
+      const { id } = call.params;
+      const { session_id: sessionId } = call.body;
+      await changeable(tx, call, id);
+      if (sessionId === undefined) await endMemberSessions(tx, id, { reason: "revoked" });
+      else if (!await revokeSession(tx, id, sessionId)) throw new AppError("not_found");
+    }),
 });
-
-async function mustExist(call: Call, memberId: string): Promise<void> {
-  if (!await call.asTenant((tx) => hasMember(tx, memberId))) throw new AppError("not_found");
-}
 
 /** For members. */
 export const routes = [own, revokeOwn, revokeOthers, ofMember, revokeOfMember];
