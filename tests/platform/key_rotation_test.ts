@@ -162,7 +162,7 @@ Deno.test(
     assert.ok(deaf.lines.some((line) => line.includes('"level":"alarm"') && line.includes("context refused")));
     const started = performance.now();
     await app.until("the process that hears", async () => (await visit(second, tenant)).status === 200);
-    assert.ok(performance.now() - started < 1_000);
+    assert.ok(performance.now() - started < 7_000, "before its memory ends by itself");
     deaf.services.directory.forgetAll(); // what its 10 seconds would do
     assert.equal((await visit(deaf, tenant)).status, 200);
   },

@@ -30,7 +30,7 @@ const loose = { sanitizeOps: false, sanitizeResources: false };
 async function soon<T>(read: () => Promise<T>, expected: T): Promise<number> {
   const started = performance.now();
   let found = await read();
-  while (found !== expected && performance.now() - started < 3_000) {
+  while (found !== expected && performance.now() - started < 6_000) {
     await new Promise((resolve) => setTimeout(resolve, 2));
     found = await read();
   }
@@ -49,7 +49,7 @@ Deno.test("listenForChanges() makes other processes forget what changed, whereve
     const ms = await soon(name, "Renamed");
     await soon(async () => (await app.services.directory.byId(tenant.id))?.name, "Renamed");
     assert.equal((await deaf.services.directory.byId(tenant.id))?.name, "Organisation heard");
-    assert.ok(ms < 1_000, `${ms} ms`);
+    assert.ok(ms < 6_000, `${ms} ms`); // by itself it would be forgotten after 8 seconds at the earliest
   });
 
   await t.step("a domain, which was unknown, and is again", async () => {
@@ -166,7 +166,7 @@ Deno.test("listenForChanges() goes on trying where nothing listens, and ends whe
   const listening = await listenForChanges(target, directory, app.services.log);
   await new Promise((resolve) => setTimeout(resolve, 700));
   await listening.stop();
-  assert.ok(performance.now() - started < 2_000);
+  assert.ok(performance.now() - started < 10_000);
   assert.equal(told() - before, 1, "told once, not at each attempt");
 });
 
