@@ -111,7 +111,7 @@ Deno.test("every list refuses bad pages, orders, filters and parameters", loose,
 });
 
 Deno.test("text that PostgreSQL cannot keep is refused wherever it stands", loose, async () => {
-  const texts = ["a\0b", "\ud800", "a\udfffb"];
+  const texts = ["a\0b", "a\ud800", "a\udfffb"];
   for (const text of texts) {
     for (const field of ["name", "address", "city", "postal_code"]) {
       await refused("400 invalid_value", "POST", "/v1/buildings", { body: { ...BUILDING, [field]: text } });
@@ -132,7 +132,7 @@ Deno.test("text that PostgreSQL cannot keep is refused wherever it stands", loos
   const deep = `{"first_name":"A","last_name":"B","email":"a@b.test","metadata":{"a":${"[".repeat(20_000)}${
     "]".repeat(20_000)
   }}}`;
-  await refused("400 invalid_value", "POST", "/v1/members", {
+  await refused("400 invalid_request", "POST", "/v1/members", {
     raw: deep,
     headers: { "content-type": "application/json" },
   });
