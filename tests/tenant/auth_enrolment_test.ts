@@ -81,7 +81,11 @@ Deno.test(
       assert.deepEqual(items.map(({ mfa, current }: Record<string, boolean>) => [mfa, current]), [[true, true]]);
       ok(await people.refresh(acme.slug, refresh_token));
     });
-    await t.step("all others of this tenant end at once", async () => {
+    await t.step("all others of this tenant end at once, in the transaction that opens the new one", async () => {
+      const ended = await people.shared`select s.revoked_reason as why from tenant.sessions s
+      join tenant.sessions opened on opened.member_id = s.member_id and opened.mfa and opened.created_at = s.revoked_at
+      join tenant.members m on m.id = s.member_id where m.email = ${email}`;
+      assert.deepEqual(ended.map(({ why }) => why), ["mfa", "mfa"]);
       for (const { access_token, refresh_token } of [mine, other]) {
         assert.equal(await people.works(access_token), false);
         refused(await people.refresh(acme.slug, refresh_token), "401 invalid_token");
