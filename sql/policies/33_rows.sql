@@ -26,6 +26,9 @@ declare
     || $$app.actor() not like '%:units'$$;
   visible constant text := format('(select %s) or %s', sees_all, rule);
 begin
+  if not exists (select from pg_policy where polrelid = target and polname = 'tenant_rows') then
+    raise undefined_object using message = format('Call app.isolate(%L) first: it makes the policy that is narrowed here', target);
+  end if;
   execute format('alter policy tenant_rows on %s using (%s) with check (%s)', target, visible, visible);
 end
 $procedure$;

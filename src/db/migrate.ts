@@ -1,7 +1,7 @@
 // Applies the migrations of one plane inside the caller's transaction and keeps the history with the hash of each file.
 // History is append-only: an applied file that was edited, renamed or removed stops the rollout and is named.
 import type { Sql } from "./direct.ts";
-import { fill, migrationFiles, type Plane, quoteIdentifier } from "./sql_files.ts";
+import { fill, located, migrationFiles, type Plane, quoteIdentifier } from "./sql_files.ts";
 
 /** Where a plane keeps its history. A placement's is made with its frame, in 10_context.sql. */
 const HISTORY: Record<Plane, string> = { platform: "platform.migrations", tenant: "app.migrations" };
@@ -68,7 +68,10 @@ export async function applyMigrations(sql: Sql, plane: Plane, variables: Record<
   const done = new Set((await history(sql, plane)).map((row) => row.name));
   const pending = migrationFiles(plane).filter((file) => !done.has(file.name));
   for (const file of pending) {
-    await sql.unsafe(fill(file, variables));
+    const text = fill(file, variables);
+    await sql.unsafe(text).catch((error) => {
+      throw located(error, file, text);
+    });
     await sql.unsafe(`insert into ${HISTORY[plane]} (name, sha256) values ('${file.name}', '${file.sha256}')`);
   }
   await sql.unsafe("reset role");

@@ -4,7 +4,7 @@ import { applyMigrations } from "./migrate.ts";
 import { OWN_ROLES, type PlacementRoles } from "./names.ts";
 import { scramVerifier } from "./scram.ts";
 import type { Sql } from "./direct.ts";
-import { fill, policyFiles, quoteIdentifier, quoteLiteral } from "./sql_files.ts";
+import { fill, located, policyFiles, quoteIdentifier, quoteLiteral } from "./sql_files.ts";
 
 /** One advisory lock for all rollouts of a database: "bulkhead" as a number. */
 const ROLLOUT_LOCK = 0x62756c6b;
@@ -37,7 +37,12 @@ function variables(roles: PlacementRoles): Record<string, string> {
 
 async function runFiles(sql: Sql, roles: PlacementRoles, ...prefixes: string[]): Promise<number> {
   const started = performance.now();
-  for (const file of policyFiles(...prefixes)) await sql.unsafe(fill(file, variables(roles)));
+  for (const file of policyFiles(...prefixes)) {
+    const text = fill(file, variables(roles));
+    await sql.unsafe(text).catch((error) => {
+      throw located(error, file, text);
+    });
+  }
   return performance.now() - started;
 }
 

@@ -3,9 +3,10 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** One SQL file: its name without the folder, its text and the SHA-256 of the text, in hex. */
+/** One SQL file: its name without the folder, where it is, its text and the SHA-256 of the text, in hex. */
 export interface SqlFile {
   name: string;
+  path: string;
   text: string;
   sha256: string;
 }
@@ -21,7 +22,7 @@ function readFolder(folder: string, pattern: RegExp): SqlFile[] {
     .sort()
     .map((name) => {
       const text = readFileSync(new URL(folder + name, ROOT), "utf8");
-      return { name, text, sha256: createHash("sha256").update(text).digest("hex") };
+      return { name, path: `sql/${folder}${name}`, text, sha256: createHash("sha256").update(text).digest("hex") };
     });
 }
 
@@ -49,10 +50,25 @@ export function quoteLiteral(value: string): string {
 }
 
 /** Fills `:"name"` and `:'name'`. Throws when a file uses a variable that is not given. */
-export function fill(file: SqlFile, variables: Record<string, string>): string {
+export function fill(file: Pick<SqlFile, "name" | "text">, variables: Record<string, string>): string {
   return file.text.replace(/(?<!:):(["'])([a-z_]+)\1/g, (_, quote: string, name: string) => {
     const value = variables[name];
     if (value === undefined) throw new Error(`"${file.name}" uses the variable "${name}", which has no value here`);
     return quote === '"' ? quoteIdentifier(value) : quoteLiteral(value);
   });
+}
+
+/**
+ * Says in an error of the server's from which file it came, and from which line where the server told the place. What the
+ * proof says (BH900) is about the database and stays as it is.
+ */
+export function located(error: unknown, file: SqlFile, text: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, position } = error as Error & { code?: string; position?: string };
+  if (code === "BH900") return error;
+  const line = position
+    ? `, line ${[...text].slice(0, Number(position) - 1).filter((one) => one === "\n").length + 1}`
+    : "";
+  error.message = `${file.path}${line}: ${error.message}`;
+  return error;
 }

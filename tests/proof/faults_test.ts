@@ -20,7 +20,7 @@ const loose = { sanitizeOps: false, sanitizeResources: false };
 /** What the proof finds with the fault, and what it finds after the repair; leaves nothing behind. */
 async function findings(plant: string): Promise<{ planted: string[]; repaired: string[] }> {
   const { roles, admin, migratorName } = scratch;
-  const text = fill({ name: "fault", text: plant, sha256: "" }, {
+  const text = fill({ name: "fault", text: plant }, {
     owner: roles.owner,
     keeper: roles.keeper,
     tenant_login: roles.tenantLogin,

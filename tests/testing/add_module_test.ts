@@ -134,10 +134,24 @@ async function write(path: string, text: string): Promise<void> {
 /** The number of a migration is its place in the order. */
 async function append(path: string, text: string): Promise<void> {
   const pattern = new RegExp(`^${path.split("/").at(-1)!.replace("NNNN", "\\d{4}")}$`);
-  const names = [...Deno.readDirSync(join(folder, dirname(path)))].map(({ name }) => name);
-  const name = names.find((one) => pattern.test(one));
+  const name = namesIn(dirname(path)).find((one) => pattern.test(one));
   assert.ok(name, `There is no file like "${path}"`);
   await Deno.writeTextFile(join(folder, dirname(path), name), text, { append: true, create: false });
+}
+
+function namesIn(path: string): string[] {
+  return [...Deno.readDirSync(join(folder, path))].map(({ name }) => name);
+}
+
+/** Rolls out with a file that has one text for another, expects to hear of that file, and puts it back. */
+async function faulty(path: string, [text, other]: [string, string], sentence: string, line?: number): Promise<void> {
+  const sound = await Deno.readTextFile(join(folder, path));
+  assert.ok(sound.includes(text), `"${path}" has no "${text}"`);
+  await Deno.writeTextFile(join(folder, path), sound.replace(text, other));
+  const { code, output } = await run("deno task db deploy");
+  await Deno.writeTextFile(join(folder, path), sound);
+  assert.notEqual(code, 0);
+  assert.ok(output.includes(`${path}${line ? `, line ${line}` : ""}: ${sentence}`), output);
 }
 
 /** Puts each line after the last one like it: another import, or the same but for the first word. */
@@ -166,6 +180,16 @@ Deno.test("docs/add-a-module.md adds a module that works and that leaks nothing"
     assert.match(output, /The proof found 2 holes.*parking_spaces/s);
   });
   await t.step(policy.heading, () => follow(policy));
+  await t.step("a fault in an SQL file is told with the file, and the line where PostgreSQL knows it", async () => {
+    const isolate = "call app.isolate('tenant.parking_spaces');";
+    await faulty(POLICY, [isolate, ""], "Call app.isolate('tenant.parking_spaces') first: it makes the policy that is");
+    const line = policy.blocks[0].split("\n").indexOf(isolate) + 1;
+    await faulty(POLICY, ['set local role :"owner";', ""], "permission denied for schema app", line);
+    const [folder, name] = ["sql/migrations/tenant", /add_parking\.sql$/];
+    const migration = `${folder}/${namesIn(folder).find((one) => name.test(one))}`;
+    const key = "(tenant_id, building_id) references tenant.buildings (tenant_id, id)";
+    await faulty(migration, [key, "(building_id) references tenant.buildings (id)"], "there is no unique constraint");
+  });
   await t.step("without the audit's line the proof stops the rollout and names the table", async () => {
     const path = join(folder, POLICY);
     const text = await Deno.readTextFile(path);

@@ -124,7 +124,7 @@ async function byChannels(scratch: Scratch, { fault, layer, find }: CodeMutant):
 }
 
 function filled({ roles }: Site, text: string): string {
-  return fill({ name: "fault", text, sha256: "" }, {
+  return fill({ name: "fault", text }, {
     owner: roles.owner,
     keeper: roles.keeper,
     tenant_login: roles.tenantLogin,
