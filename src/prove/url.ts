@@ -7,10 +7,10 @@ import type { Target } from "../db/pool.ts";
 import { installKey } from "../db/rollout.ts";
 import { quoteIdentifier } from "../db/sql_files.ts";
 import { keyBlocks } from "../tenancy/context.ts";
-import { type AttackResult, runAttacks } from "./attacks/attack_run.ts";
+import { runAttacks } from "./attacks/attack_run.ts";
 import { ATTACKS } from "./attacks/catalogue.ts";
 import type { Battlefield } from "./attacks/ground.ts";
-import { readTables } from "./catalogue.ts";
+import { readTables, type Table } from "./catalogue.ts";
 import type { Report } from "./report/report.ts";
 import { proveRights } from "./rights.ts";
 import { Rows } from "./rows.ts";
@@ -30,20 +30,39 @@ const UNCHECKED = [
   "other databases of the deployment: give each one's URL",
 ];
 
+/** What each attack may take, in milliseconds: what a hole shows may be all that a large database holds. */
+const ATTACK_MS = 20_000;
+/** An attack that a hole lets write must not wait long for those who work there, nor they for it. */
+const LOCK_MS = 2_000;
+
+/** What PostgreSQL says of a statement that took too long, and of one that waited too long for a lock. */
+const STOPPED = new Set(["57014", "55P03"]);
+
+/** Whether the driver speaks TLS, by what `sslmode` says. It never tries first whether the server does. */
+const TLS_BY_SSLMODE: Record<string, boolean> = {
+  disable: false,
+  require: true,
+  "verify-ca": true,
+  "verify-full": true,
+};
+
 /** Takes a URL apart: nothing in it but host, port, database and login reaches the driver. `sslmode=require` asks for TLS. */
 export function targetOf(text: string): Target {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !/^postgres(ql)?:$/.test(url.protocol) || !url.username) {
     throw new Error('Give "--url" as postgres://user:password@host:port/database');
   }
-  const tls = /^(require|verify-ca|verify-full)$/.test(url.searchParams.get("sslmode") ?? "");
+  const sslmode = url.searchParams.get("sslmode") ?? "disable";
+  if (!Object.hasOwn(TLS_BY_SSLMODE, sslmode)) {
+    throw new Error(`Give "sslmode" as disable, require, verify-ca or verify-full, not "${sslmode}"`);
+  }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: Number(url.port || 5432),
     database: decodeURIComponent(url.pathname.slice(1)) || "postgres",
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
-    tls: tls ? { mode: "require" } : undefined,
+    tls: TLS_BY_SSLMODE[sslmode] ? { mode: "require" } : undefined,
     applicationName: "bulkhead prove",
   };
 }
@@ -55,37 +74,57 @@ export async function proveUrl(text: string, { quick, say = () => {} }: UrlOptio
   const notices: string[] = [];
   return await withDirect(target, async (sql) => {
     const about = await lookAround(sql);
-    const { roles, superuser } = about;
     say("rights");
-    const rights = [await proveRights(target.database, sql, roles)];
-    const unchecked = [...UNCHECKED];
-    const notTried = new Set<string>();
-    let attacks: AttackResult[] = [];
-    const tables = roles.tenantLogin ? await readTables(sql, "tenant", roles.tenantLogin) : [];
-    if (tables.length === 0) unchecked.unshift("attacks: there is no table in schema tenant");
-    else if (!superuser) {
-      unchecked.unshift(
-        "attacks: only a superuser can act as the run-time login inside one transaction; give the URL of one, or run without --url",
-      );
-    } else attacks = await undone(sql, (tx) => attackInside(tx, roles, notices, { quick, say, unchecked: notTried }));
-    const seconds = { all: (performance.now() - started) / 1000 };
+    const rights = await proveRights(target.database, sql, about.roles);
+    for (const hole of rights.holes) say(`hole: ${hole}`); // at once: the attacks take their time
+    const tables = await readTables(sql, "tenant", about.roles.tenantLogin);
+    const unchecked = new Set<string>();
+    const why = whyNot(about, tables);
+    if (why) unchecked.add(`attacks: ${why}`);
+    const attacked = why ? { attacks: [] } : await undone(
+      sql,
+      (tx) => attackInside(tx, about.roles, notices, { quick, say, unchecked }),
+    ).then((attacks) => ({ attacks }), (error) => ({ attacks: [], stopped: sentenceOf(error) }));
     return {
       at: new Date().toISOString(),
       subject: `database ${target.database} on ${target.host}:${target.port}`,
       serverVersion: about.version,
       tables: tables.map(({ name }) => name),
-      rights,
-      attacks,
+      rights: [rights],
+      ...attacked,
       property: null,
       channels: [],
-      unchecked: [...notTried, ...unchecked],
-      seconds,
+      unchecked: [...unchecked, ...UNCHECKED],
+      seconds: { all: (performance.now() - started) / 1000 },
     };
   }, { onNotice: (notice) => void notices.push(JSON.stringify(notice)) });
 }
 
+interface Surroundings {
+  roles: PlacementRoles;
+  /** Whether we are a superuser. */
+  superuser: boolean;
+  /** Whether the run-time login is above row-level security, which the proof of rights tells as a hole. */
+  loginAbove: boolean;
+  version: number;
+}
+
+/** Why there is nothing that attacks could tell, or null. */
+function whyNot({ roles, superuser, loginAbove }: Surroundings, tables: Table[]): string | null {
+  if (tables.length === 0) return "there is no table in schema tenant";
+  if (loginAbove) {
+    return `"${roles.tenantLogin}" is above row-level security, so each would reach the rows of everybody`;
+  }
+  if (superuser) return null;
+  return "only a superuser can act as the run-time login inside one transaction; give the URL of one, or run without --url";
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The roles of the database, as its schemas and grants tell. */
-async function lookAround(sql: Sql): Promise<{ roles: PlacementRoles; superuser: boolean; version: number }> {
+async function lookAround(sql: Sql): Promise<Surroundings> {
   const [found] = await sql`
     select current_setting('server_version_num')::int as version,
       (select rolsuper from pg_roles where rolname = current_user) as superuser,
@@ -99,7 +138,9 @@ async function lookAround(sql: Sql): Promise<{ roles: PlacementRoles; superuser:
     keeper: found.keeper ?? "bulkhead_keeper",
     tenantLogin: found.login ?? "bulkhead_tenant",
   };
-  return { roles, superuser: found.superuser, version: found.version };
+  const [login] =
+    await sql`select rolsuper or rolbypassrls as above from pg_roles where rolname = ${roles.tenantLogin}`;
+  return { roles, superuser: found.superuser, loginAbove: login?.above ?? false, version: found.version };
 }
 
 /** Runs work in a transaction that is undone in any case. */
@@ -129,7 +170,11 @@ async function attackInside(
   for (const { id } of [attacker, victim, closed]) {
     await tx`insert into app.gates (tenant_id, open, reason) values (${id}, ${id !== closed.id}, 'prove')`;
   }
-  const tables = await readTables(tx, "tenant", roles.tenantLogin);
+  const tables = (await readTables(tx, "tenant", roles.tenantLogin)).filter((table) => {
+    const attackable = table.columns.some(({ name, type }) => name === "tenant_id" && type === "uuid");
+    if (!attackable) options.unchecked.add(`attacks on ${table.name}: it has no column tenant_id uuid`);
+    return attackable;
+  });
   const shared = await readTables(tx, "reference", roles.tenantLogin);
   const rows = new Rows(inSavepoints(tx), [...tables, ...shared]);
   for (const table of shared) await rows.row(table, null);
@@ -145,7 +190,7 @@ async function attackInside(
     rows,
     unchecked: options.unchecked,
   };
-  const session = await insideSession(tx, roles, notices);
+  const session = await insideSession(tx, roles, notices, options);
   return await runAttacks(field, session, ATTACKS.filter(({ sql }) => !/\bcommit\b|\brollback\b/.test(String(sql))), {
     tier: "this database",
     ...(options.quick && { modes: ["as planned", "generic plan"] }),
@@ -154,7 +199,12 @@ async function attackInside(
 }
 
 /** The run-time login inside the prover's transaction: each attack in a savepoint, so that it is undone and the rest stays. */
-async function insideSession(tx: Sql, roles: PlacementRoles, heard: string[]): Promise<Attacker> {
+export async function insideSession(
+  tx: Sql,
+  roles: PlacementRoles,
+  heard: string[],
+  { unchecked, attackMs = ATTACK_MS }: Pick<Battlefield, "unchecked"> & { attackMs?: number },
+): Promise<Attacker> {
   const [{ pid }] = await tx`select pg_backend_pid() as pid`;
   const login = quoteIdentifier(roles.tenantLogin);
   return {
@@ -162,8 +212,11 @@ async function insideSession(tx: Sql, roles: PlacementRoles, heard: string[]): P
     pid,
     async run(claim, text) {
       heard.length = 0;
-      await tx.unsafe(`savepoint attack; set local session authorization ${login}; ${entering(claim)}`);
+      await tx.unsafe(`savepoint attack; set local session authorization ${login};
+        set local statement_timeout = ${attackMs}; set local lock_timeout = ${LOCK_MS}; ${entering(claim)}`);
       const outcome = await hear(tx, text, heard);
+      const { code, message } = outcome.error ?? {};
+      if (code && STOPPED.has(code)) unchecked.add(`an attack that did not end (${message}): ${text.slice(0, 200)}`);
       await tx.unsafe("rollback to savepoint attack; release savepoint attack; deallocate all; close all");
       return outcome;
     },

@@ -1,5 +1,5 @@
 // The report as one page that needs nothing else: no script, no font, no picture from anywhere.
-import { faultsOf, type Report, residualsOf, totals } from "./report.ts";
+import { faultsOf, passed, type Report, residualsOf, totals, verdict } from "./report.ts";
 
 const STYLE = `
   :root { color-scheme: light dark; --line: #8883; --good: #197a3e; --bad: #b3261e; }
@@ -16,12 +16,12 @@ const STYLE = `
 /** The page. */
 export function asHtml(report: Report): string {
   const faults = faultsOf(report);
-  const verdict = faults.length === 0 ? "0 leaks, 0 mismatches, 0 holes" : `${faults.length} faults`;
+  const judged = { true: "good", false: "bad", null: "" }[`${passed(report)}`];
   const parts = [
     `<h1>Isolation proof</h1><p>${escape(report.subject)}, PostgreSQL ${version(report.serverVersion)}, ${
       escape(report.at)
     }</p>`,
-    `<p class="verdict ${faults.length ? "bad" : "good"}">${verdict}</p>`,
+    `<p class="verdict ${judged}">${verdict(report)}</p>`,
     table(
       ["Claim", "Figure", ""],
       totals(report).map(({ claim, figure, passed }) => [escape(claim), escape(figure), mark(passed)]),
@@ -61,7 +61,8 @@ function list(head: string, items: string[]): string {
   return items.length ? `<h2>${head}</h2><ul>${items.map((item) => `<li>${escape(item)}</li>`).join("")}</ul>` : "";
 }
 
-const mark = (passed: boolean) => passed ? '<span class="good">✔</span>' : '<span class="bad">✘</span>';
+const mark = (passed: boolean | null) =>
+  passed === null ? "·" : passed ? '<span class="good">✔</span>' : '<span class="bad">✘</span>';
 const version = (number: number) => `${Math.floor(number / 10_000)}.${number % 10_000}`;
 const escape = (text: string) =>
   text.replace(/[&<>"]/g, (one) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[one]!);

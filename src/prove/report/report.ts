@@ -19,6 +19,8 @@ export interface Report {
   tables: string[];
   rights: RightsResult[];
   attacks: AttackResult[];
+  /** Why the attacks ended before they were done, which proves nothing of them. */
+  stopped?: string;
   property: PropertyResult | null;
   channels: ChannelResult[];
   /** What this run could not check, in sentences. */
@@ -30,7 +32,8 @@ export interface Report {
 export interface Line {
   claim: string;
   figure: string;
-  passed: boolean;
+  /** Null: it was not tried, see `unchecked`. */
+  passed: boolean | null;
 }
 
 /** What is left open by name, and where. */
@@ -50,6 +53,7 @@ export function faultsOf(report: Report): string[] {
   return [
     ...report.rights.flatMap(({ place, holes }) => holes.map((hole) => `rights, ${place}: ${hole}`)),
     ...report.attacks.flatMap(({ name, tier, leaks }) => leaks.map((leak) => `attack "${name}", ${tier}: ${leak}`)),
+    ...(report.stopped === undefined ? [] : [`attacks, they ended before they were done: ${report.stopped}`]),
     ...(report.property?.leaks ?? []).map((leak) => `random run: ${leak}`),
     ...(report.property?.mismatches ?? []).map((mismatch) => `random run, not as the oracle expects: ${mismatch}`),
     ...report.channels.flatMap(({ name, leaks }) => leaks.map((leak) => `${name}: ${leak}`)),
@@ -59,34 +63,27 @@ export function faultsOf(report: Report): string[] {
 const n = (value: number) => value.toLocaleString("en");
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
+/** Whether nothing was found: null where there are tables of tenants and their attacks were not tried. */
+export function passed(report: Report): boolean | null {
+  if (faultsOf(report).length > 0) return false;
+  return report.tables.length > 0 && report.attacks.length === 0 ? null : true;
+}
+
+/** The verdict as a sentence. */
+export function verdict(report: Report): string {
+  const faults = faultsOf(report).length;
+  if (faults > 0) return `${faults} fault${faults === 1 ? "" : "s"}`;
+  return passed(report) === null ? "0 holes; the attacks were not tried" : "0 leaks, 0 mismatches, 0 holes";
+}
+
 /** The totals. */
 export function totals(report: Report): Line[] {
-  const { rights, attacks, property, channels, tables } = report;
+  const { rights, property, channels } = report;
   const holes = sum(rights.map((one) => one.holes.length));
-  const leaked = attacks.filter(({ leaks }) => leaks.length > 0).length;
-  const names = new Set(attacks.map(({ name }) => name)).size;
-  const tiers = new Set(attacks.map(({ tier }) => tier));
   const lines: Line[] = [
     { claim: "rights (90_proof.sql)", figure: `${rights.length} databases, ${holes} holes`, passed: holes === 0 },
-    {
-      claim: "attacks as the run-time login",
-      figure: `${names} attacks × ${tables.length} tables × ${tiers.size} tiers: ${
-        n(sum(attacks.map(({ tries }) => tries)))
-      } tries, ${leaked} leaked`,
-      passed: leaked === 0,
-    },
+    ...attackLines(report),
   ];
-  for (const kind of ["read", "write", "probe"] as const) {
-    const of = attacks.filter((one) => one.kind === kind);
-    const bad = of.filter(({ leaks }) => leaks.length > 0).length;
-    lines.push({
-      claim: `  ${kind}`,
-      figure: `${n(sum(of.map(({ tries }) => tries)))} tries: ${n(sum(of.map(({ refused }) => refused)))} refused, ${
-        n(sum(of.map(({ empty }) => empty)))
-      } showed nothing`,
-      passed: bad === 0,
-    });
-  }
   if (property) {
     const { operations, hostile, leaks, mismatches, seed, ms } = property;
     const share = Math.round(100 * hostile / Math.max(1, operations));
@@ -102,4 +99,27 @@ export function totals(report: Report): Line[] {
     lines.push({ claim: name, figure: `${n(tries)} tries, ${leaks.length} leaks`, passed: leaks.length === 0 });
   }
   return lines;
+}
+
+function attackLines({ attacks, tables, stopped }: Report): Line[] {
+  const claim = "attacks as the run-time login";
+  if (attacks.length === 0) {
+    return [{ claim, figure: stopped ? "ended before they were done" : "not tried", passed: stopped ? false : null }];
+  }
+  const leaked = attacks.filter(({ leaks }) => leaks.length > 0).length;
+  const names = new Set(attacks.map(({ name }) => name)).size;
+  const tiers = new Set(attacks.map(({ tier }) => tier));
+  const tries = n(sum(attacks.map(({ tries }) => tries)));
+  const figure = `${names} attacks × ${tables.length} tables × ${tiers.size} tiers: ${tries} tries, ${leaked} leaked`;
+  const kinds = (["read", "write", "probe"] as const).map((kind) => {
+    const of = attacks.filter((one) => one.kind === kind);
+    return {
+      claim: `  ${kind}`,
+      figure: `${n(sum(of.map(({ tries }) => tries)))} tries: ${n(sum(of.map(({ refused }) => refused)))} refused, ${
+        n(sum(of.map(({ empty }) => empty)))
+      } showed nothing`,
+      passed: of.every(({ leaks }) => leaks.length === 0),
+    };
+  });
+  return [{ claim, figure, passed: leaked === 0 }, ...kinds];
 }

@@ -1,12 +1,10 @@
 // The report as a table for people.
 import { versionWarning } from "../../platform/fleet/deploy.ts";
-import { faultsOf, type Report, residualsOf, totals } from "./report.ts";
+import { faultsOf, passed, type Report, residualsOf, totals, verdict } from "./report.ts";
 
 /** The table with totals, what is left open, and every fault. */
 export function asText(report: Report): string {
-  const lines = totals(report).map(({ claim, figure, passed }) =>
-    `${passed ? "✔" : "✘"} ${claim.padEnd(34)} ${figure}`
-  );
+  const lines = totals(report).map((line) => `${mark(line.passed)} ${line.claim.padEnd(34)} ${line.figure}`);
   const residuals = residualsOf(report).map(({ residual, where }) => `  · ${residual} (${where.join(", ")})`);
   const unchecked = report.unchecked.map((one) => `  · ${one}`);
   const faults = faultsOf(report);
@@ -19,6 +17,8 @@ export function asText(report: Report): string {
     ...(warning ? ["", `Warning: ${warning}`] : []),
     "",
     ...faults.map((fault) => `✘ ${fault}`),
-    `${faults.length === 0 ? "✔ 0 leaks, 0 mismatches, 0 holes" : `✘ ${faults.length} faults`}   (${seconds})`,
+    `${mark(passed(report))} ${verdict(report)}   (${seconds})`,
   ].join("\n");
 }
+
+const mark = (passed: boolean | null) => passed === null ? "·" : passed ? "✔" : "✘";
