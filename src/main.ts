@@ -7,6 +7,7 @@ import { demo } from "./cli/demo.ts";
 import { dev } from "./cli/dev.ts";
 import * as contextKeys from "./cli/keys.ts";
 import { prove } from "./cli/prove.ts";
+import { endWithError } from "./cli/reason.ts";
 import { reset } from "./cli/reset.ts";
 import { start } from "./cli/start.ts";
 import { readConfig } from "./config.ts";
@@ -73,7 +74,11 @@ audits.command("export").description("write every entry as JSON lines or CSV")
 program.command("prove").description(
   "prove that no tenant can reach another one: rights, attacks, a random run, routes, jobs",
 )
-  .option("--url <postgres url>", "prove this database of a deployment instead of a scratch deployment")
+  .option(
+    "--url <postgres url>",
+    "prove this database of a deployment instead of a scratch deployment",
+    (url, given: string[] | undefined) => [...given ?? [], url],
+  )
   .option("--postgres <folder>", "run the scratch servers with these PostgreSQL programs, 15 or later")
   .option("--quick", "look at less: seconds instead of minutes", false)
   .option("--operations <number>", "random operations (100000, with --quick 2000)")
@@ -84,9 +89,10 @@ program.command("prove").description(
   .addHelpText(
     "after",
     `
-A deployment's databases, each by its own URL, the shared one first. Nothing is left in them:
+One database of a deployment at a time, the shared one first. Nothing is left in it:
   prove --url 'postgres://postgres:…@db.example.com:5432/bulkhead_shared?sslmode=require'
-The attacks need a superuser's login; with any other the rights are proven, and the report says what was not tried.
+The attacks need a superuser's login; with any other the rights are proven, and the report says what was not tried
+("passed" is null in its JSON). The exit code is 1 when anything was found.
 
 Another version of PostgreSQL than the embedded one:
   prove --postgres /usr/lib/postgresql/15/bin`,
@@ -101,14 +107,5 @@ program.command("bench").description("measure, with goals")
 try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
-  console.error(reasonOf(error));
-  if (config(true).LOG_LEVEL === "debug") console.error(error);
-  Deno.exit(1);
-}
-
-/** What went wrong, and of a proof that stopped a rollout (BH900, see sql/policies/90_proof.sql) each hole that it found. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code, detail } = error as Error & { code?: string; detail?: string };
-  return code === "BH900" && detail ? `${error.message}:\n${detail}` : error.message;
+  await endWithError(error, { whole: Deno.env.get("LOG_LEVEL") === "debug" });
 }

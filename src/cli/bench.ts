@@ -28,11 +28,7 @@ const SUITES: Record<string, (config: Config) => Promise<Measurement[]>> = {
 export async function bench(options: { config: Config; suite: string; json: boolean }): Promise<void> {
   const suite = SUITES[options.suite];
   if (!suite) throw new Error(`There is no suite "${options.suite}"; choose ${Object.keys(SUITES).join(", ")}`);
-  const measured = await suite({ ...options.config, ...UNLIMITED }).catch(async (error) => {
-    console.error(error instanceof Error ? error.message : String(error));
-    await endProgram(1); // what was started is stopped, and the temporary folder removed
-    throw error;
-  });
+  const measured = await suite({ ...options.config, ...UNLIMITED });
   if (options.json) console.log(JSON.stringify({ suite: options.suite, measurements: measured }, null, 2));
   else for (const one of measured) console.log(line(one));
   await endProgram(measured.every((one) => one.reached) ? 0 : 1);

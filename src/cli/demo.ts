@@ -5,6 +5,7 @@ import { type StoryResult, tellStory } from "../demo/story.ts";
 import { CAST } from "../demo/cast.ts";
 import { endProgram } from "../embedded/shutdown.ts";
 import { databaseUrl, type Local, runFile, startLocal } from "./local.ts";
+import { reasonOf } from "./reason.ts";
 
 /** How the demo is run. */
 export interface DemoOptions {
@@ -34,7 +35,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     result = await tellStory(local, tell);
     await announce(local, result.tenants);
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
+    failure = reasonOf(error);
     console.error(`\n✘ ${failure}`);
   }
   if (options.json) {

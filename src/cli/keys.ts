@@ -4,6 +4,7 @@ import { type ContextKey, readKeys } from "../platform/placements/keys.ts";
 import type { Placement } from "../platform/placements/model.ts";
 import { listReadyPlacements } from "../platform/placements/queries.ts";
 import { RETIRE_AFTER, rotateContextKey, type Rotation } from "../platform/placements/rotation.ts";
+import { reasonOf } from "./reason.ts";
 import { type Place, withServices } from "./running.ts";
 
 /** What a placement's keys are, or why that is not known. */
@@ -67,7 +68,7 @@ function tell(outcome: Outcome): string {
 }
 
 function told(error: unknown): { error: string } {
-  return { error: error instanceof Error ? error.message : String(error) };
+  return { error: reasonOf(error) };
 }
 
 async function placements(services: Services): Promise<Placement[]> {

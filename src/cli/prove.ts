@@ -7,7 +7,7 @@ import { parseMasterKey } from "../identity/keys.ts";
 import { asMutantText, proveMutants } from "../prove/mutants/mutants.ts";
 import { proveScratch } from "../prove/prove.ts";
 import { asHtml } from "../prove/report/html.ts";
-import { faultsOf, type Report } from "../prove/report/report.ts";
+import { faultsOf, passed, type Report } from "../prove/report/report.ts";
 import { asText } from "../prove/report/text.ts";
 import type { Grounds } from "../prove/scratch.ts";
 import { proveUrl } from "../prove/url.ts";
@@ -18,7 +18,8 @@ export interface ProveCommand {
   config: Config;
   quick: boolean;
   mutants: boolean;
-  url?: string;
+  /** Each time that `--url` was given. */
+  url?: string[];
   /** The folder of the PostgreSQL programs that run the scratch servers. */
   postgres?: string;
   operations?: string;
@@ -27,35 +28,62 @@ export interface ProveCommand {
   html?: string;
 }
 
-/** Proves, prints, ends the program. */
-export async function prove(command: ProveCommand): Promise<void> {
-  const say = (sentence: string) => console.error(`… ${sentence}`);
-  const code = command.mutants ? await provedMutants(command, say) : await printed(
-    command,
-    command.url ? await proveUrl(command.url, { quick: command.quick, say }) : await scratchReport(command, say),
-  );
-  await endProgram(code);
-}
+type Say = (sentence: string) => void;
 
-async function scratchReport(command: ProveCommand, say: (sentence: string) => void): Promise<Report> {
-  return await proveScratch(await groundsFor(command, say), {
+/** Proves, prints, ends the program. Throws before anything is started when what is asked for cannot be done. */
+export async function prove(command: ProveCommand): Promise<void> {
+  const say: Say = (sentence) => console.error(`… ${sentence}`);
+  refuseIdle(command);
+  const [url, another] = command.url ?? [];
+  if (another !== undefined) throw new Error('Give "--url" once: each database has a proof of its own');
+  const wanted = {
     quick: command.quick,
     operations: whole("--operations", command.operations),
     seed: whole("--seed", command.seed),
     say,
-  });
+  };
+  if (command.html) await expectWritable(command.html);
+  const code = command.mutants ? await provedMutants(command, say) : await printed(
+    command,
+    url ? await proveUrl(url, wanted) : await proveScratch(await groundsFor(command, say), wanted),
+  );
+  await endProgram(code);
 }
 
-async function provedMutants(command: ProveCommand, say: (sentence: string) => void): Promise<number> {
+/** What says nothing beside another option: whoever gives both takes the answer for another one than it is. */
+const IDLE: Partial<Record<keyof ProveCommand, (keyof ProveCommand)[]>> = {
+  mutants: ["url", "html", "operations", "seed"],
+  url: ["postgres", "operations", "seed"],
+};
+
+function refuseIdle(command: ProveCommand): void {
+  for (const [option, idle] of Object.entries(IDLE)) {
+    const given = command[option as keyof ProveCommand] ? idle.find((one) => command[one] !== undefined) : undefined;
+    if (given) throw new Error(`Leave out "--${given}": it does nothing with "--${option}"`);
+  }
+}
+
+/** Opens the file without changing it: a page that cannot be written should not be found out after minutes. */
+async function expectWritable(file: string): Promise<void> {
+  try {
+    (await Deno.open(file, { append: true, create: true })).close();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`Give "--html" a file that can be written, not "${file}": ${why}`, { cause });
+  }
+}
+
+async function provedMutants(command: ProveCommand, say: Say): Promise<number> {
   const results = await proveMutants(await groundsFor(command, say), { quick: command.quick, say });
   console.log(command.json ? JSON.stringify(results, null, 2) : asMutantText(results));
   return results.every(({ foundBy }) => foundBy.length > 0) ? 0 : 1;
 }
 
+/** Prints first: what was found must not be lost with a file. */
 async function printed({ json, html }: ProveCommand, report: Report): Promise<number> {
-  if (html) await Deno.writeTextFile(html, asHtml(report));
   const faults = faultsOf(report);
-  console.log(json ? JSON.stringify({ passed: faults.length === 0, faults, ...report }, null, 2) : asText(report));
+  console.log(json ? JSON.stringify({ passed: passed(report), faults, ...report }, null, 2) : asText(report));
+  if (html) await Deno.writeTextFile(html, asHtml(report));
   return faults.length === 0 ? 0 : 1;
 }
 
@@ -66,10 +94,7 @@ function whole(option: string, text: string | undefined): number | undefined {
 }
 
 /** The servers of the scratch deployment: `DATABASE_URL` or an embedded one, and always an embedded one for the customer. */
-async function groundsFor(
-  { config, postgres: programs }: ProveCommand,
-  say: (sentence: string) => void,
-): Promise<Grounds> {
+async function groundsFor({ config, postgres: programs }: ProveCommand, say: Say): Promise<Grounds> {
   if (config.DATABASE_URL && !config.BULKHEAD_MASTER_KEY) {
     throw new Error(
       'Set "BULKHEAD_MASTER_KEY" too: the passwords of the roles on the server of "DATABASE_URL" derive from it',

@@ -4,7 +4,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import tls from "node:tls";
-import { AppError } from "../errors.ts";
+import { CannotConnect } from "./cannot_connect.ts";
 import { BACK, cstring, FRONT, int32, message, readError } from "./wire_messages.ts";
 import { ScramClient } from "./wire_scram.ts";
 
@@ -62,7 +62,7 @@ export class ConnectError extends Error {
 
 /**
  * Connects and logs in.
- * @throws AppError `database_unavailable`; its cause has a `code`: the server's SQLSTATE (`28P01`, `3D000`, `53300` …), an
+ * @throws CannotConnect `database_unavailable`; its cause has a `code`: the server's SQLSTATE (`28P01`, `3D000`, `53300` …), an
  * errno (`ECONNREFUSED`), or `CONNECT_TIMEOUT`, `TLS_REFUSED`, `WEAK_AUTHENTICATION`, `SCRAM_REFUSED`, `PROTOCOL`.
  */
 export async function openSession(target: Target, options: ConnectOptions = {}): Promise<Session> {
@@ -77,7 +77,8 @@ export async function openSession(target: Target, options: ConnectOptions = {}):
     return await Promise.race([logIn(target, parameters, opened), expired]);
   } catch (cause) {
     for (const socket of opened) socket.destroy();
-    throw new AppError("database_unavailable", "Cannot connect to the database", { cause });
+    const { host, port, database, user } = target;
+    throw new CannotConnect({ host, port, database, user }, cause);
   } finally {
     clearTimeout(timer);
   }
