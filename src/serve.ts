@@ -111,6 +111,11 @@ async function putSample(services: Services): Promise<void> {
   await services.doors.asPlatform(context, (tx) => putProvider(tx, SAMPLE_PROVIDER));
 }
 
+/** What to tell when another port is served than the configured one; null when it is that one. */
+export function otherPort({ PORT }: Config, { port }: Pick<Serving, "port">): string | null {
+  return PORT === 0 || PORT === port ? null : `Port ${PORT} is in use: port ${port} is served instead`;
+}
+
 /** Listens on the configured port, or the next free one. Port 0 takes any. */
 function listen(config: Config, handler: (request: Request) => Response | Promise<Response>) {
   for (let port = config.PORT;; port++) {

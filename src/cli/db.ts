@@ -1,8 +1,9 @@
 // `db deploy`, `db status`, `db new`: the schema of our own server. Without DATABASE_URL the embedded server is used.
 import { join } from "node:path";
 import type { Config } from "../config.ts";
-import { withDirect } from "../db/direct.ts";
+import { type Sql, withDirect } from "../db/direct.ts";
 import { type MigrationState, migrationStatus } from "../db/migrate.ts";
+import { OWN_ROLES } from "../db/names.ts";
 import { migrationFiles, type Plane } from "../db/sql_files.ts";
 import { deployOwnServer, versionWarning } from "../platform/fleet/deploy.ts";
 import { ownServers } from "../services.ts";
@@ -10,6 +11,7 @@ import type { Servers } from "../tenancy/servers.ts";
 import { QUEUES } from "../worker.ts";
 import { startEmbedded } from "./local.ts";
 import { endProgram } from "../embedded/shutdown.ts";
+import { withServers } from "./running.ts";
 
 /** Where the schema is. */
 export interface DbOptions {
@@ -18,6 +20,7 @@ export interface DbOptions {
   json: boolean;
 }
 
+/** Like withServers(), but not beside a process that serves here: it rolls out itself when it starts. */
 async function withServer(options: DbOptions, work: (servers: Servers) => Promise<void>): Promise<void> {
   if (options.config.DATABASE_URL && options.config.BULKHEAD_MASTER_KEY) return await work(ownServers(options.config));
   const { servers } = await startEmbedded({ ...options, say: () => {} });
@@ -45,12 +48,15 @@ export async function deploy(options: DbOptions): Promise<void> {
   });
 }
 
-/** Shows each migration and whether it is applied. Exits with 1 when one was changed after it was applied. */
+/** Shows each migration and whether it is applied, also while `dev` or `demo` runs. Exits with 1 when one was changed after it was applied. */
 export async function status(options: DbOptions): Promise<void> {
-  await withServer(options, async (servers) => {
-    const { platformDatabase, sharedDatabase } = servers.settings;
-    const read = (database: string, plane: Plane) =>
-      withDirect(servers.admin(database), (sql) => migrationStatus(sql, plane)).catch(() => unknown(plane));
+  await withServers(options, async (servers) => {
+    const { platformDatabase, sharedDatabase, maintenanceDatabase } = servers.settings;
+    const rolledOut = await withDirect(servers.admin(maintenanceDatabase), databasesOfMigrator);
+    const read = async (database: string, plane: Plane) =>
+      rolledOut.has(database)
+        ? await withDirect(servers.migrator(database), (sql) => historyOf(sql, plane))
+        : migrationFiles(plane).map(({ name }) => ({ plane, name, appliedAt: null, changed: false }));
     const states = [...await read(platformDatabase, "platform"), ...await read(sharedDatabase, "tenant")];
     if (options.json) console.log(JSON.stringify(states, null, 2));
     else for (const state of states) console.log(line(state));
@@ -58,9 +64,19 @@ export async function status(options: DbOptions): Promise<void> {
   });
 }
 
-/** The database is not there yet. */
-function unknown(plane: Plane): MigrationState[] {
-  return migrationFiles(plane).map((file) => ({ plane, name: file.name, appliedAt: null, changed: false }));
+/** What the migrator may have rolled out: nothing before the first rollout has made it. */
+async function databasesOfMigrator(sql: Sql): Promise<Set<string>> {
+  const rows = await sql`select datname from pg_database
+    where exists (select from pg_roles where rolname = ${OWN_ROLES.migrator})`;
+  return new Set(rows.map(({ datname }) => datname));
+}
+
+/** The history is the owner's, as whom the migrator rolls out. */
+async function historyOf(sql: Sql, plane: Plane): Promise<MigrationState[]> {
+  return await sql.begin("read only", async (tx) => {
+    await tx`select set_config('role', ${OWN_ROLES.owner}, true)`;
+    return await migrationStatus(tx as unknown as Sql, plane);
+  }) as MigrationState[];
 }
 
 function line({ plane, name, appliedAt, changed }: MigrationState): string {
@@ -74,7 +90,8 @@ export function newMigration(plane: Plane, name: string): string {
   const last = migrationFiles(plane).at(-1)?.name ?? "0000";
   const number = String(Number(last.slice(0, 4)) + 1).padStart(4, "0");
   const path = join("sql", "migrations", plane, `${number}_${name}.sql`);
-  const rights = plane === "tenant" ? "sql/policies/30_tenant.sql" : "sql/policies/20_platform.sql";
+  // A module's own file comes after 33_rows.sql, which has what it calls; see docs/add-a-module.md.
+  const rights = plane === "tenant" ? "sql/policies/34_<module>.sql" : "sql/policies/20_platform.sql";
   Deno.writeTextFileSync(
     path,
     `-- Why:   \n-- Locks: \n-- Undo:  \n-- Shape only: grants and policies go into ${rights}.\n\n`,

@@ -9,7 +9,7 @@ import { type Cluster, startCluster } from "../embedded/cluster.ts";
 import { type Home, openHome } from "../embedded/home.ts";
 import { onShutdown } from "../embedded/shutdown.ts";
 import { parseMasterKey } from "../identity/keys.ts";
-import { serve, type Serving } from "../serve.ts";
+import { otherPort, serve, type Serving } from "../serve.ts";
 import { serverSettings } from "../services.ts";
 import { Servers } from "../tenancy/servers.ts";
 import { surviveStrayErrors } from "./stray_errors.ts";
@@ -69,6 +69,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     () => serve({ config, servers, mailFolder, operator, worker: true, sample: true, deploy: true }),
   );
   onShutdown("platform", () => serving.stop());
+  const warning = otherPort(config, serving);
+  if (warning) options.say(warning);
   await followCustomer(serving, customer);
   surviveStrayErrors(serving.services.log);
   const local: Local = { ...serving, home, servers, operator, customer, timings };

@@ -21,16 +21,22 @@ export interface Place {
 /** Runs `work` with services of its own, which serve nothing, and ends the program if it has started anything for that. */
 export async function withServices(place: Place, work: (services: Services) => Promise<void>): Promise<void> {
   const { config } = place;
-  if (config.DATABASE_URL && config.BULKHEAD_MASTER_KEY) return await connected(ownServers(config), config, work);
   const local = { ...config, BYO_ALLOW: [...config.BYO_ALLOW, "127.0.0.1/32"] };
-  try {
-    const { servers } = await startEmbedded({ ...place, say: () => {} });
-    await connected(servers, local, work);
-    await endProgram(Deno.exitCode);
-  } catch (error) {
+  const ours = config.DATABASE_URL && config.BULKHEAD_MASTER_KEY ? config : local;
+  await withServers(place, (servers) => connected(servers, ours, work));
+}
+
+/** Runs `work` on the servers, and ends the program if it has started them for that. */
+export async function withServers(place: Place, work: (servers: Servers) => Promise<void>): Promise<void> {
+  const { config } = place;
+  if (config.DATABASE_URL && config.BULKHEAD_MASTER_KEY) return await work(ownServers(config));
+  const started = await startEmbedded({ ...place, say: () => {} }).catch((error) => {
     if (!(error instanceof HomeInUse)) throw error;
-    await connected(await runningServers(place, error), local, work);
-  }
+    return error;
+  });
+  if (started instanceof HomeInUse) return await work(await runningServers(place, started));
+  await work(started.servers);
+  await endProgram(Deno.exitCode);
 }
 
 async function connected(servers: Servers, config: Config, work: (services: Services) => Promise<void>): Promise<void> {

@@ -2,7 +2,7 @@
 // before with `db deploy`; any number of these may run.
 import type { Config } from "../config.ts";
 import { onShutdown } from "../embedded/shutdown.ts";
-import { serve } from "../serve.ts";
+import { otherPort, serve } from "../serve.ts";
 import { ownServers } from "../services.ts";
 import { surviveStrayErrors } from "./stray_errors.ts";
 
@@ -21,5 +21,7 @@ export async function start(options: { config: Config; worker: boolean }): Promi
   });
   onShutdown("platform", () => serving.stop());
   surviveStrayErrors(serving.services.log);
+  const warning = otherPort(config, serving);
+  if (warning) serving.services.log.warn(warning);
   serving.services.log.info("Bulkhead serves", { url: serving.url, worker });
 }

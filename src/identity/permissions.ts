@@ -35,7 +35,8 @@ export type Permissions = Record<string, readonly string[]>;
 /**
  * The most that who is limited to units may hold. What is left out reaches beyond units: whoever could give roles, units or
  * keys could lift the limit, the audit tells of every row, and invoices are numbered across the tenant. A new resource comes
- * here only when its tables are narrowed in sql/policies/33_rows.sql, so it is a list of its own.
+ * here only when its tables are narrowed by tenant.limit_to_units (sql/policies/33_rows.sql, or the module's own file), so
+ * it is a list of its own.
  */
 export const WITHIN_UNITS: Permissions = {
   buildings: ["*"],
