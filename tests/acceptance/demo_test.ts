@@ -122,7 +122,7 @@ Deno.test("demo --once ends with 1 and says which step failed", loose, async () 
   assert.equal(failed.code, 1, failed.stderr);
   const { ok, error, steps } = JSON.parse(failed.stdout);
   assert.equal(ok, false);
-  assert.match(error, /auth\/login answered 401/);
+  assert.match(error, /does not get in with the demo.s password any more: run "deno task reset"/);
   assert.equal(steps.at(-1).step, "Harbour Homes becomes a tenant");
   assert.ok(!`${failed.stdout}${failed.stderr}`.includes("not the password of this tenant"));
   Deno.writeTextFileSync(path, secrets);
