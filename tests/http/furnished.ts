@@ -21,6 +21,6 @@ export async function furnish(app: TestApp, { admin: token }: TestTenant): Promi
   const reports = await make("/v1/reports", { kind: "usage", month: "2011-12" });
   const members = await make("/v1/members", { first_name: "M", last_name: "M", email: `m${buildings}@members.test` });
   const { body } = await app.ask("GET", "/v1/jobs", { token });
-  await app.job(token, body.items[0].id);
+  for (const { id } of body.items) await app.job(token, id); // what a job still writes would seem to be a test's doing
   return { buildings, properties, renters, meters, reports, members, jobs: body.items[0].id };
 }
