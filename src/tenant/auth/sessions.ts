@@ -1,6 +1,7 @@
 // Opens sessions and makes their tokens: the one place where somebody becomes signed in, whatever way was taken. Who must
 // first change the password or set up a second factor gets no session, only a token that is good for that.
 import { newId } from "../../db/ids.ts";
+import type { Tx } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { keepSession, sessionCookies } from "../../http/cookies.ts";
 import type { Call } from "../../http/route.ts";
@@ -59,10 +60,12 @@ export async function signIn(call: Call, tenant: TenantRecord, who: SigningIn): 
   const entering = { operation: call.operation, requestId: call.requestId, origin: call.origin, readOnly: false };
   const context = await services.targets.context(tenant, { ...entering, actor: `member:${memberId}` });
   const wanted = !account?.mustChangePassword;
-  const member = await services.doors.asTenant(context, async (tx) => {
-    if (firstFactor) await endMemberSessions(tx, memberId, { reason: "mfa" });
-    return await openSession(tx, { ...session, hash }, wanted);
-  });
+  const opening = (tx: Tx) => openSession(tx, { ...session, hash }, wanted); // alone it is one round trip
+  const afterFirstFactor = async (tx: Tx) => {
+    await endMemberSessions(tx, memberId, { reason: "mfa" });
+    return await opening(tx);
+  };
+  const member = await services.doors.asTenant(context, firstFactor ? afterFirstFactor : opening);
   if (!member) throw kind === "switch" ? shutOut() : wrongCredentials();
   const proof = account && {
     ...issued,
