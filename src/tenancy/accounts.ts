@@ -36,7 +36,7 @@ export interface AccountToken {
  */
 export async function keepAccountToken(tx: Tx, token: AccountToken): Promise<void> {
   const { purpose, digest, tenantId, memberId = null, invitationId = null, hash, expiresAt } = token;
-  await tx`select pg_advisory_xact_lock(hashtextextended(${`link ${tenantId} ${memberId ?? invitationId}`}, 0))`;
+  await tx`select from platform.tenants where id = ${tenantId} for no key update`;
   await tx`with old as (
       update platform.account_tokens set used_at = now() where used_at is null and purpose = ${purpose}
         and tenant_id = ${tenantId} and (member_id = ${memberId} or invitation_id = ${invitationId})
